@@ -1,0 +1,1 @@
+"""tinyhpe: deep learning for head pose, from nothing."""
