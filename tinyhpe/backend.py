@@ -1,0 +1,78 @@
+"""Whose array is this: NumPy or CuPy? And is there a GPU that really works?
+
+CuPy is imported here and nowhere else, and only when somebody asks for it.
+"""
+
+import functools
+import sys
+
+import numpy as np
+
+
+def array_module(*arrays):
+    """Return the module (`numpy` or `cupy`) that all the arrays belong to.
+
+    Raises:
+        TypeError: some arrays live on the CPU and others on the GPU.
+    """
+    cupy = sys.modules.get("cupy")
+    if cupy is None:
+        return np
+    on_gpu = {isinstance(array, cupy.ndarray) for array in arrays}
+    if on_gpu == {True, False}:
+        raise TypeError(
+            "arrays on two devices met in one operation: some are NumPy (CPU), some are CuPy (GPU); "
+            "move them to one place first, with tensor.to('cpu') or tensor.to('cuda')"
+        )
+    return cupy if on_gpu == {True} else np
+
+
+@functools.cache
+def probe_cuda():
+    """Try a real computation on the GPU, once.
+
+    Returns:
+        (cupy module, "") where a GPU works, else (None, the reason as a text for the user).
+    """
+    try:
+        import cupy
+    except ImportError:
+        return None, "cupy is not installed; install tinyhpe[cuda12] or tinyhpe[cuda13]"
+    if not cupy.is_available():
+        return None, "cupy finds no CUDA driver or no GPU on this machine"
+    try:
+        square = cupy.arange(4, dtype="f4").reshape(2, 2)
+        float(((square + 1) @ square).sum())
+    except Exception as error:  # whatever CUDA, NVRTC or cuBLAS raise: the reason is what matters
+        return None, f"a first computation on the GPU failed: {type(error).__name__}: {error}".split("\n")[0]
+    return cupy, ""
+
+
+def device_module(device):
+    """Return the array module of a device name.
+
+    Args:
+        device: "cpu" or "cuda".
+
+    Raises:
+        ValueError: the name is unknown, or no usable GPU is there (with the reason).
+    """
+    if device == "cpu":
+        return np
+    if device != "cuda":
+        raise ValueError(f"unknown device {device!r}: use 'cpu' or 'cuda'")
+    cupy, reason = probe_cuda()
+    if cupy is None:
+        raise ValueError(f"no usable GPU: {reason}; use --device cpu, and see `tinyhpe doctor`")
+    return cupy
+
+
+def to_numpy(array):
+    """Return the array as a NumPy array; a CuPy array is copied from the GPU."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+def to_device(array, device):
+    """Return the array on "cpu" or "cuda", copied only where it lives elsewhere."""
+    xp = device_module(device)
+    return to_numpy(array) if xp is np else xp.asarray(array)

@@ -1,0 +1,1 @@
+"""Modules, layers, networks, initial weights, and weight files."""

@@ -1,0 +1,233 @@
+"""Ops that work on each element: arithmetic with broadcasting, exp, log, and the activations."""
+
+import numpy as np
+
+from tinyhpe.tensor import Op, Sample, apply
+
+
+def unbroadcast(g, shape):
+    """Sum a gradient over the axes along which an input of `shape` was broadcast."""
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    stretched = [axis + extra for axis, length in enumerate(shape) if length == 1 != g.shape[axis + extra]]
+    return g.sum(axis=(*range(extra), *stretched), keepdims=True).reshape(shape)
+
+
+def two_arrays(rng):
+    """Samples for binary ops: equal shapes, and each way of broadcasting. The second is never near 0."""
+
+    def away_from_zero(*shape):
+        return rng.uniform(0.5, 2, shape) * rng.choice([-1, 1], shape)
+
+    yield Sample((rng.normal(size=(2, 3)), away_from_zero(2, 3)))
+    yield Sample((rng.normal(size=(2, 3, 4)), away_from_zero(3, 1)))
+    yield Sample((rng.normal(size=(3,)), away_from_zero(2, 1)))
+    yield Sample((rng.normal(size=()), away_from_zero(2)))
+
+
+class Add(Op):
+    """a + b."""
+
+    samples = staticmethod(two_arrays)
+
+    def forward(self, xp, a, b):
+        self.shapes = a.shape, b.shape
+        return a + b
+
+    def backward(self, xp, g):
+        return tuple(unbroadcast(g, shape) for shape in self.shapes)
+
+
+class Subtract(Op):
+    """a - b."""
+
+    samples = staticmethod(two_arrays)
+
+    def forward(self, xp, a, b):
+        self.shapes = a.shape, b.shape
+        return a - b
+
+    def backward(self, xp, g):
+        return unbroadcast(g, self.shapes[0]), unbroadcast(-g, self.shapes[1])
+
+
+class Multiply(Op):
+    """a * b."""
+
+    samples = staticmethod(two_arrays)
+
+    def forward(self, xp, a, b):
+        self.a, self.b = a, b
+        return a * b
+
+    def backward(self, xp, g):
+        return (
+            unbroadcast(g * self.b, self.a.shape) if self.needs[0] else None,
+            unbroadcast(g * self.a, self.b.shape) if self.needs[1] else None,
+        )
+
+
+class Divide(Op):
+    """a / b, b nowhere 0."""
+
+    samples = staticmethod(two_arrays)
+
+    def forward(self, xp, a, b):
+        self.a, self.b = a, b
+        return a / b
+
+    def backward(self, xp, g):
+        return (
+            unbroadcast(g / self.b, self.a.shape) if self.needs[0] else None,
+            unbroadcast(-g * self.a / (self.b * self.b), self.b.shape) if self.needs[1] else None,
+        )
+
+
+class Power(Op):
+    """x ** exponent, the exponent a constant number."""
+
+    def __init__(self, exponent):
+        self.exponent = exponent
+
+    @staticmethod
+    def samples(rng):
+        for exponent in (2, 3, 0.5, -1.5):
+            yield Sample((rng.uniform(0.5, 2, (2, 3)),), {"exponent": exponent})
+
+    def forward(self, xp, x):
+        self.x = x
+        return x**self.exponent
+
+    def backward(self, xp, g):
+        return (g * self.exponent * self.x ** (self.exponent - 1),)
+
+
+class Exp(Op):
+    """e ** x."""
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(2, 3)),))
+
+    def forward(self, xp, x):
+        self.y = xp.exp(x)
+        return self.y
+
+    def backward(self, xp, g):
+        return (g * self.y,)
+
+
+class Log(Op):
+    """Natural logarithm, x > 0."""
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.uniform(0.5, 2, (2, 3)),))
+
+    def forward(self, xp, x):
+        self.x = x
+        return xp.log(x)
+
+    def backward(self, xp, g):
+        return (g / self.x,)
+
+
+class Absolute(Op):
+    """|x|; the gradient at the kink x = 0 is 0."""
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.uniform(0.5, 2, (2, 3)) * rng.choice([-1, 1], (2, 3)),), analytic=False)
+
+    def forward(self, xp, x):
+        self.sign = xp.sign(x)
+        return xp.abs(x)
+
+    def backward(self, xp, g):
+        return (g * self.sign,)
+
+
+class Sigmoid(Op):
+    """1 / (1 + e^-x), written with tanh so that no exponential overflows."""
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(2, 3)),))
+
+    def forward(self, xp, x):
+        self.y = 0.5 * (1 + xp.tanh(0.5 * x))
+        return self.y
+
+    def backward(self, xp, g):
+        return (g * self.y * (1 - self.y),)
+
+
+class ReLU(Op):
+    """max(x, 0); the gradient at the kink x = 0 is 0."""
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.uniform(0.5, 2, (3, 4)) * rng.choice([-1, 1], (3, 4)),), analytic=False)
+
+    def forward(self, xp, x):
+        self.mask = x > 0
+        return x * self.mask
+
+    def backward(self, xp, g):
+        return (g * self.mask,)
+
+
+def add(a, b):
+    """a + b, with broadcasting."""
+    return apply(Add(), a, b)
+
+
+def subtract(a, b):
+    """a - b, with broadcasting."""
+    return apply(Subtract(), a, b)
+
+
+def multiply(a, b):
+    """a * b, with broadcasting."""
+    return apply(Multiply(), a, b)
+
+
+def divide(a, b):
+    """a / b, with broadcasting."""
+    return apply(Divide(), a, b)
+
+
+def power(x, exponent):
+    """x ** exponent for a constant number `exponent`."""
+    if not np.isscalar(exponent):
+        raise TypeError(
+            f"power() takes a plain number as exponent, got {type(exponent).__name__}; "
+            "for a tensor exponent write exp(exponent * log(x))"
+        )
+    return apply(Power(exponent), x)
+
+
+def exp(x):
+    """e ** x."""
+    return apply(Exp(), x)
+
+
+def log(x):
+    """Natural logarithm."""
+    return apply(Log(), x)
+
+
+def absolute(x):
+    """|x|."""
+    return apply(Absolute(), x)
+
+
+def sigmoid(x):
+    """1 / (1 + e^-x)."""
+    return apply(Sigmoid(), x)
+
+
+def relu(x):
+    """max(x, 0)."""
+    return apply(ReLU(), x)

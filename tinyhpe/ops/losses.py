@@ -1,0 +1,71 @@
+"""Losses, computed from logits so that no exponential overflows."""
+
+from tinyhpe.ops.elementwise import exp, power
+from tinyhpe.ops.reduce import mean
+from tinyhpe.tensor import Op, Sample, apply
+
+
+class BCEWithLogits(Op):
+    """Binary cross-entropy -t log p - (1 - t) log(1 - p) with p = sigmoid(z), element by element.
+
+    Written as max(z, 0) - z t + log(1 + e^-|z|), which is exact for any z.
+
+    Args:
+        targets: array of z's shape, values in [0, 1].
+    """
+
+    def __init__(self, targets):
+        self.targets = targets
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(3, 4)),), {"targets": rng.uniform(size=(3, 4))}, analytic=False)
+
+    def forward(self, xp, z):
+        self.z = z
+        return xp.maximum(z, 0) - z * self.targets.astype(z.dtype) + xp.log1p(xp.exp(-xp.abs(z)))
+
+    def backward(self, xp, g):
+        probability = 0.5 * (1 + xp.tanh(0.5 * self.z))
+        return (g * (probability - self.targets.astype(g.dtype)),)
+
+
+class LogSoftmax(Op):
+    """z - log(sum(e^z)) along the last axis; the largest z is taken off first: e^z cannot overflow."""
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(3, 4)),))
+
+    def forward(self, xp, z):
+        z = z - z.max(axis=-1, keepdims=True)
+        self.y = z - xp.log(xp.exp(z).sum(axis=-1, keepdims=True))
+        return self.y
+
+    def backward(self, xp, g):
+        return (g - xp.exp(self.y) * g.sum(axis=-1, keepdims=True),)
+
+
+def bce_with_logits(logits, targets):
+    """Mean binary cross-entropy of logits against an array of targets in [0, 1] of the same shape."""
+    return mean(apply(BCEWithLogits(targets), logits))
+
+
+def log_softmax(logits):
+    """Logarithm of the softmax along the last axis."""
+    return apply(LogSoftmax(), logits)
+
+
+def softmax(logits):
+    """Probabilities along the last axis."""
+    return exp(log_softmax(logits))
+
+
+def cross_entropy(logits, labels):
+    """Mean of -log p(label): logits (N, K), labels N integers in [0, K)."""
+    return -mean(log_softmax(logits)[range(len(labels)), labels])
+
+
+def mse(prediction, target):
+    """Mean squared error against an array of the same shape."""
+    return mean(power(prediction - target, 2))

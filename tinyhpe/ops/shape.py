@@ -1,0 +1,124 @@
+"""Ops that move values without changing them: reshape, transpose, index, pad, concatenate."""
+
+import numpy as np
+
+from tinyhpe.tensor import Op, Sample, apply
+
+
+class Reshape(Op):
+    """The same values, in row-major order, in another shape."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(2, 6)),), {"shape": (3, -1, 2)})
+
+    def forward(self, xp, x):
+        self.before = x.shape
+        return x.reshape(self.shape)
+
+    def backward(self, xp, g):
+        return (g.reshape(self.before),)
+
+
+class Transpose(Op):
+    """Axes in another order, as numpy.transpose."""
+
+    def __init__(self, axes):
+        self.axes = axes
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(2, 3, 4)),), {"axes": (2, 0, 1)})
+
+    def forward(self, xp, x):
+        return x.transpose(self.axes)
+
+    def backward(self, xp, g):
+        return (g.transpose(np.argsort(self.axes).tolist()),)
+
+
+class Index(Op):
+    """x[index]: integers, slices, None, Ellipsis, integer arrays, boolean masks."""
+
+    def __init__(self, index):
+        self.index = index
+
+    @staticmethod
+    def samples(rng):
+        for index in [1, (slice(None), slice(0, 4, 2)), (None, Ellipsis, 2), np.array([0, 2, 2])]:
+            yield Sample((rng.normal(size=(3, 5)),), {"index": index})
+        yield Sample((rng.normal(size=(3, 5)),), {"index": (np.array([0, 1, 1]), np.array([4, 2, 2]))})
+
+    def forward(self, xp, x):
+        self.shape = x.shape
+        return x[self.index]
+
+    def backward(self, xp, g):
+        dx = xp.zeros(self.shape, g.dtype)
+        xp.add.at(dx, self.index, g)  # an element that was picked twice gets both gradients
+        return (dx,)
+
+
+class Pad(Op):
+    """Zeros round the two spatial axes of an NHWC array."""
+
+    def __init__(self, padding):
+        self.padding = padding
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(1, 2, 3, 2)),), {"padding": 2})
+
+    def forward(self, xp, x):
+        p = self.padding
+        return xp.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
+
+    def backward(self, xp, g):
+        p = self.padding
+        return (g[:, p : g.shape[1] - p, p : g.shape[2] - p],)
+
+
+class Concatenate(Op):
+    """Several arrays joined along an existing axis."""
+
+    def __init__(self, axis=0):
+        self.axis = axis
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(2, 3)), rng.normal(size=(2, 1)), rng.normal(size=(2, 2))), {"axis": 1})
+
+    def forward(self, xp, *arrays):
+        self.ends = np.cumsum([array.shape[self.axis] for array in arrays])[:-1].tolist()
+        return xp.concatenate(arrays, axis=self.axis)
+
+    def backward(self, xp, g):
+        return tuple(xp.split(g, self.ends, axis=self.axis))
+
+
+def reshape(x, shape):
+    """The same values in another shape; one length may be -1."""
+    return apply(Reshape(shape), x)
+
+
+def transpose(x, axes=None):
+    """Axes in another order; reversed if `axes` is None."""
+    return apply(Transpose(tuple(range(x.ndim))[::-1] if axes is None else axes), x)
+
+
+def index(x, key):
+    """x[key]."""
+    return apply(Index(key), x)
+
+
+def pad(x, padding):
+    """`padding` zeros on each side of H and W of an NHWC tensor."""
+    return apply(Pad(padding), x)
+
+
+def concatenate(tensors, axis=0):
+    """Join tensors along an existing axis."""
+    return apply(Concatenate(axis), *tensors)
