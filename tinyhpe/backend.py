@@ -8,6 +8,8 @@ import sys
 
 import numpy as np
 
+from tinyhpe.errors import InputError
+
 
 def array_module(*arrays):
     """Return the module (`numpy` or `cupy`) that all the arrays belong to.
@@ -55,15 +57,15 @@ def device_module(device):
         device: "cpu" or "cuda".
 
     Raises:
-        ValueError: the name is unknown, or no usable GPU is there (with the reason).
+        InputError: the name is unknown, or no usable GPU is there (with the reason).
     """
     if device == "cpu":
         return np
     if device != "cuda":
-        raise ValueError(f"unknown device {device!r}: use 'cpu' or 'cuda'")
+        raise InputError(f"unknown device {device!r}: use 'cpu' or 'cuda'")
     cupy, reason = probe_cuda()
     if cupy is None:
-        raise ValueError(f"no usable GPU: {reason}; use --device cpu, and see `tinyhpe doctor`")
+        raise InputError(f"no usable GPU: {reason}; use --device cpu, and see `tinyhpe doctor`")
     return cupy
 
 

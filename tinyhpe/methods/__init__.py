@@ -1,1 +1,60 @@
+"""One file for each column of the paper's Table 1, all with the interface of base.Method."""
 
+from pathlib import Path
+
+import tinyhpe
+from tinyhpe.errors import InputError
+from tinyhpe.methods.direct import Direct
+from tinyhpe.methods.hopenet import HopeNet
+from tinyhpe.methods.siamese import Siamese, SiameseSame
+from tinyhpe.nn.files import load_arrays, save_arrays
+
+METHODS = {"siamese": Siamese, "siamese-same": SiameseSame, "direct": Direct, "hopenet": HopeNet}
+SHIPPED_WEIGHTS = Path(tinyhpe.__file__).parent / "weights" / "siamese.safetensors"
+
+
+def build(method="siamese", network="r18n", stem="7x7", input_size=48, seed=0):
+    """Build an untrained method by name.
+
+    Raises:
+        InputError: no method or network of that name.
+    """
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
+    return METHODS[method](network, stem, input_size, seed)
+
+
+def save_model(path, model, description):
+    """Write a model and what is needed to build it again: method, network, stem, input_size."""
+    save_arrays(path, model.state_dict(), description)
+
+
+def load_model(path=SHIPPED_WEIGHTS):
+    """Read a model that save_model wrote (by default the shipped one).
+
+    Args:
+        path: the .safetensors file, or the folder of a training run.
+
+    Returns:
+        (the method with its weights, the description that was saved with it)
+
+    Raises:
+        InputError: no such file, or not a model of tinyhpe.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    arrays, description = load_arrays(path)
+    try:
+        settings = {key: description[key] for key in ("method", "network", "stem", "input_size")}
+    except KeyError as error:
+        raise InputError(
+            f"{path} does not say what model it holds ({error} is missing): "
+            "give a model.safetensors that `tinyhpe train` wrote"
+        ) from error
+    model = build(**settings)
+    try:
+        model.load_state_dict(arrays)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; train it again with this version") from error
+    return model, description

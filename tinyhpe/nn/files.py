@@ -57,9 +57,7 @@ def load_arrays(path):
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
             description = json.loads((file.metadata() or {}).get("tinyhpe", "{}"))
     except OSError as error:
-        raise InputError(
-            f"cannot read the model {path}: {error.strerror or error}; check the path"
-        ) from error
+        raise InputError(f"cannot read the model {path}: {error.strerror or error}; check the path") from error
     except TypeError as error:
         raise InputError(
             f"cannot read the model {path}: {error} (bfloat16?); save it as float32 or float16 first"
@@ -70,7 +68,5 @@ def load_arrays(path):
                 f"{path} is a pickle (.pth), which can run any code when loaded, so it is refused; convert "
                 "it where you trust it: safetensors.torch.save_file(torch.load(path), 'model.safetensors')"
             ) from error
-        raise InputError(
-            f"{path} is not a complete safetensors file ({error}); copy or train it again"
-        ) from error
+        raise InputError(f"{path} is not a complete safetensors file ({error}); copy or train it again") from error
     return arrays, description

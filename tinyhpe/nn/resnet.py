@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinyhpe import ops
+from tinyhpe.errors import InputError
 from tinyhpe.nn.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d
 from tinyhpe.nn.module import Module, Sequential
 
@@ -69,7 +70,7 @@ class ResNet(Module):
 
     def __init__(self, rng, block, depths, width=64, outputs=1000, stem="7x7"):
         super().__init__()
-        kernel, stride = {"7x7": (7, 2), "3x3": (3, 1)}[stem]
+        kernel, stride = STEMS[stem]
         self.conv1 = Conv2d(rng, 3, width, kernel, stride, kernel // 2)
         self.bn1 = BatchNorm2d(width, relu=True)
         self.maxpool = MaxPool2d(3, 2, 1) if stem == "7x7" else None
@@ -92,6 +93,7 @@ class ResNet(Module):
         return self.fc(ops.global_avg_pool(x))
 
 
+STEMS = {"7x7": (7, 2), "3x3": (3, 1)}  # kernel and stride of the first convolution
 NETWORKS = {
     "resnet18": (BasicBlock, (2, 2, 2, 2), 64),
     "resnet34": (BasicBlock, (3, 4, 6, 3), 64),
@@ -104,9 +106,12 @@ def build(name, outputs=1000, stem="7x7", seed=0):
     """Build a network by name: resnet18, resnet34, resnet50, or r18n (ResNet-18 at a quarter of its width).
 
     Raises:
-        ValueError: no network of that name.
+        InputError: no network or stem of that name.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"unknown network {name!r}: choose one of {', '.join(NETWORKS)}")
+    if name not in NETWORKS or stem not in STEMS:
+        raise InputError(
+            f"unknown network {name!r} with stem {stem!r}: "
+            f"choose one of {', '.join(NETWORKS)} and one of {', '.join(STEMS)}"
+        )
     block, depths, width = NETWORKS[name]
     return ResNet(np.random.default_rng(seed), block, depths, width, outputs, stem)

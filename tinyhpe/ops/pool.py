@@ -76,9 +76,7 @@ class MaxPool2d(Op):
         d_rows = xp.zeros(row_max.shape, g.dtype)
         self.route(xp, g, self.y, taps(row_max, 1, k, s, self.out_h), taps(d_rows, 1, k, s, self.out_h))
         d_padded = xp.zeros(padded.shape, g.dtype)
-        self.route(
-            xp, d_rows, row_max, taps(padded, 2, k, s, self.out_w), taps(d_padded, 2, k, s, self.out_w)
-        )
+        self.route(xp, d_rows, row_max, taps(padded, 2, k, s, self.out_w), taps(d_padded, 2, k, s, self.out_w))
         return (d_padded[:, p : p + self.x.shape[1], p : p + self.x.shape[2]],)
 
     def route(self, xp, g, largest, views, gradients):

@@ -1,0 +1,184 @@
+"""The tape: order, memory, errors."""
+
+import gc
+import time
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyhpe import ops
+from tinyhpe.tensor import Op, Sample, Tensor, apply, no_grad
+
+
+def leaf(values, dtype=np.float64):
+    return Tensor(np.array(values, dtype), requires_grad=True)
+
+
+def test_a_chain_of_100000_nodes_needs_no_recursion():
+    x = y = leaf(1.0)
+    for _ in range(100_000):
+        y = y + 1.0
+    y.backward()
+    assert x.grad == 1.0
+
+
+def test_a_chain_of_1000_diamonds_takes_linear_time():
+    x = y = leaf(1.0)
+    for _ in range(1000):
+        y = y * 0.5 + y * 0.5  # 2^1000 paths
+    started = time.perf_counter()
+    y.backward()
+    assert x.grad == 1.0
+    assert time.perf_counter() - started < 2
+
+
+def test_a_tensor_used_twice_gets_the_sum_of_both_gradients():
+    x = leaf([1.0, 2.0])
+    (x * x + x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [3.0, 5.0])
+
+
+def test_a_second_backward_adds_to_the_gradient():
+    x = leaf([1.0, 2.0])
+    for _ in range(2):
+        (x * 3.0).sum().backward()
+    np.testing.assert_array_equal(x.grad, [6.0, 6.0])
+
+
+def test_two_leaves_never_share_one_gradient_array():
+    a, b = leaf([1.0]), leaf([2.0])
+    (a + b).sum().backward()
+    a.grad *= 0
+    assert b.grad == 1.0
+
+
+def test_the_seed_gradient_is_not_changed():
+    x, seed = leaf([1.0, 2.0]), np.array([1.0, 1.0])
+    (x + x).backward(seed)
+    np.testing.assert_array_equal(seed, [1.0, 1.0])
+
+
+def test_constants_get_no_gradient_and_their_half_of_backward_is_not_computed():
+    x, constant = leaf([[1.0, 2.0]]), Tensor(np.ones((2, 2)))
+    product = x @ constant
+    assert product.op.needs == (True, False)
+    product.sum().backward()
+    assert constant.grad is None
+
+
+def test_nothing_is_recorded_under_no_grad():
+    x = leaf([1.0])
+    with no_grad():
+        y = x * 2.0
+    assert y.op is None
+    assert not y.requires_grad
+    assert (x * 2.0).requires_grad
+
+
+def test_a_graph_has_no_reference_cycles_and_dies_without_the_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(np.ones((4, 4)))
+        y = ops.relu(x @ x).sum()
+        middle = weakref.ref(y.op.inputs[0])
+        del y
+        assert middle() is None
+        y = ops.relu(x @ x).sum()
+        y.backward()
+        del y, x
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_memory_goes_down_while_backward_proceeds():
+    alive, seen = [], []
+
+    class Probe(Op):
+        @staticmethod
+        def samples(rng):
+            yield Sample((rng.normal(size=2),))
+
+        def forward(self, xp, x):
+            return x + 1
+
+        def backward(self, xp, g):
+            seen.append(sum(ref() is not None for ref in alive))
+            return (g,)
+
+    try:
+        y = leaf([1.0, 2.0])
+        for _ in range(5):
+            y = apply(Probe(), y)
+            alive.append(weakref.ref(y))
+        y = y.sum()
+        y.backward()
+        assert seen == [5, 4, 3, 2, 1]  # each step frees the tensor that it came from
+    finally:
+        del Op.registry["Probe"]
+
+
+def test_an_op_without_samples_is_refused():
+    with pytest.raises(TypeError, match=r"no samples\(\)"):
+        type("Unchecked", (Op,), {})
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "message"),
+    [
+        (lambda: (leaf([1.0, 2.0]) * 2.0).backward(), RuntimeError, "reduce it to a scalar loss"),
+        (lambda: Tensor([1.0]).backward(), RuntimeError, "requires_grad=True"),
+        (lambda: leaf([1.0, 2.0]).backward(np.ones(3)), ValueError, r"shape \(3,\)"),
+        (lambda: leaf([1.0]).backward(np.ones(1, np.float32)), ValueError, "dtype float32"),
+        (lambda: leaf([1.0]) + leaf([1.0], np.float32), TypeError, "float32 and float64"),
+        (lambda: leaf([1.0], np.float32) + np.ones(1), TypeError, r"astype\('float32'\)"),
+        (lambda: Tensor(np.array([1, 2]), requires_grad=True), TypeError, "floating-point"),
+        (lambda: leaf([[1.0]]) @ leaf([[1.0], [2.0]]), ValueError, "reshape or transpose"),
+        (lambda: leaf([1.0]) ** leaf([2.0]), TypeError, "plain number"),
+        (lambda: leaf([1.0]).sum(axis=1), ValueError, "axis 1"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_why_and_how_to_mend_it(action, error, message):
+    with pytest.raises(error, match=message):
+        action()
+
+
+def test_backward_on_a_released_graph_says_so():
+    x = leaf([1.0])
+    shared = x * 2.0
+    shared.sum().backward()
+    with pytest.raises(RuntimeError, match="released by an earlier backward"):
+        shared.sum().backward()
+
+
+def test_a_backward_of_wrong_shape_or_count_is_named(monkeypatch):
+    product = leaf([[1.0, 2.0]]) * leaf([[1.0], [2.0]])
+    monkeypatch.setattr(type(product.op), "backward", lambda self, xp, g: (g, g))
+    with pytest.raises(ValueError, match=r"Multiply\.backward\(\), input 0.*broadcast"):
+        product.sum().backward()
+    product = leaf([1.0]) * leaf([2.0])
+    monkeypatch.setattr(type(product.op), "backward", lambda self, xp, g: (g,))
+    with pytest.raises(TypeError, match="1 gradients for 2 inputs"):
+        product.sum().backward()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), st.sampled_from([np.float16, np.float32, np.float64]))
+def test_any_two_broadcastable_shapes_give_gradients_of_their_own_shape_and_dtype(data, dtype):
+    full = data.draw(st.lists(st.integers(0, 3), max_size=4))
+    shapes = [
+        tuple(n if data.draw(st.booleans()) else 1 for n in full[data.draw(st.integers(0, len(full))) :])
+        for _ in range(2)
+    ]
+    a, b = (Tensor(np.full(shape, 1.5, dtype), requires_grad=True) for shape in shapes)
+    y = a * b + a / b - b
+    y.backward(np.ones(y.shape, y.dtype))
+    assert y.shape == np.broadcast_shapes(*shapes)
+    assert (a.grad.shape, b.grad.shape) == tuple(shapes)
+    assert a.grad.dtype == b.grad.dtype == y.dtype == dtype
+    if y.size:  # d/da (ab + a/b) = b + 1/b, once for each element that a was broadcast to
+        np.testing.assert_allclose(a.grad, (1.5 + 1 / 1.5) * y.size / max(1, a.size), rtol=1e-2)

@@ -1,0 +1,73 @@
+"""The small interface that all methods share: build, loss(batch), predict(images) -> degrees."""
+
+from tinyhpe import backend
+from tinyhpe.datasets.augment import center_crop, normalise
+from tinyhpe.nn import resnet
+from tinyhpe.nn.module import Module
+from tinyhpe.tensor import Tensor, no_grad
+
+ANGLES = ("yaw", "pitch", "roll")
+ANGLE_UNIT = 30.0  # networks answer in units of 30 degrees: targets near 1, which trained better than 99
+PREDICT_BATCH = 64
+
+
+class Method(Module):
+    """A ResNet, a loss for its outputs, and a way to read a pose from them.
+
+    Subclasses set `outputs` (how many numbers the network gives for an image) and `stages` (names of the training
+    stages, of equal length), and define loss() and decode().
+
+    Args:
+        network, stem: see nn.resnet.build.
+        input_size: side in pixels of the crops that the network sees.
+        seed: of the initial weights.
+    """
+
+    outputs = 3
+    stages = ("training",)
+
+    def __init__(self, network="r18n", stem="7x7", input_size=48, seed=0):
+        super().__init__()
+        self.backbone = resnet.build(network, self.outputs, stem, seed)
+        self.input_size = input_size
+
+    def forward(self, images):
+        return self.backbone(images)
+
+    def begin_stage(self, stage, crops):
+        """Prepare for a training stage; `crops` are the training data."""
+
+    def loss(self, stage, images, poses):
+        """Return the loss of each angle, {"yaw": scalar tensor, ...}.
+
+        Args:
+            stage: one of `stages`.
+            images: (n, S, S, 3) normalised float tensor.
+            poses: (n, 3) float32 degrees.
+        """
+        raise NotImplementedError
+
+    def decode(self, outputs):
+        """Turn the network's outputs, a NumPy array (n, outputs), into poses (n, 3) in degrees."""
+        raise NotImplementedError
+
+    def predict(self, images):
+        """Return the poses, (n, 3) degrees, of crops (n, S, S, 3) uint8: their centres are looked at."""
+        return self.decode(self.evaluate_network(images))
+
+    def evaluate_network(self, images):
+        """Return the raw outputs (n, outputs) for the centres of crops, in evaluation mode, without a graph."""
+        was_training, device = self.training, self.device
+        self.eval()
+        outputs = []
+        with no_grad():
+            for start in range(0, len(images), PREDICT_BATCH):
+                batch = normalise(center_crop(images[start : start + PREDICT_BATCH], self.input_size))
+                outputs.append(self(Tensor(batch).to(device)).numpy())
+        self.train(was_training)
+        return backend.np.concatenate(outputs)
+
+    @property
+    def device(self):
+        """Where the weights are: "cpu" or "cuda"."""
+        return "cpu" if backend.array_module(self.parameters()[0].data) is backend.np else "cuda"

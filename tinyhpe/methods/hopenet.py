@@ -1,0 +1,35 @@
+"""HopeNet (Ruiz, Chong, Rehg, 2018): classify each angle into 66 levels, and regress the expectation."""
+
+import numpy as np
+
+from tinyhpe import ops
+from tinyhpe.methods.base import ANGLES, Method
+from tinyhpe.pose.levels import LEVEL_DEGREES, LEVELS, angle_to_level, level_to_angle
+
+ALPHA = 0.001  # weight of the squared error in degrees, the default of the authors' code
+
+
+class HopeNet(Method):
+    """66 logits for each angle; the answer is the mean of the level angles under their softmax."""
+
+    outputs = len(ANGLES) * LEVELS
+
+    def loss(self, stage, images, poses):
+        logits = self(images).reshape((-1, len(ANGLES), LEVELS))
+        levels = angle_to_level(poses)
+        losses = {}
+        for i, angle in enumerate(ANGLES):
+            cross_entropy = ops.cross_entropy(logits[:, i], levels[:, i])
+            expected = ops.softmax(logits[:, i]) @ level_centres()[:, None].astype(np.float32)
+            losses[angle] = cross_entropy + ALPHA * ops.mse(expected[:, 0], poses[:, i])
+        return losses
+
+    def decode(self, outputs):
+        logits = outputs.reshape(-1, len(ANGLES), LEVELS).astype(float)
+        weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return (weights @ level_centres()) / weights.sum(axis=-1)
+
+
+def level_centres():
+    """The angle in the middle of each level: -97.5, -94.5, ... (the authors' code takes the lower edge)."""
+    return level_to_angle(np.arange(LEVELS)) + LEVEL_DEGREES / 2

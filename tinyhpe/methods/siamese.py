@@ -1,0 +1,66 @@
+"""Siamese ranking, then fine-tuning: Gao and Wang, "Head Pose Estimation with Siamese CNN" (2019), section 2.
+
+Stage 1, ranking. Each angle is cut into levels of 3 degrees. The backbone runs once on each image and gives three
+scores. The ensemble layer pairs all images of the batch, angle by angle; each pair is asked which of the two has
+the higher level (ops/pairs.py). The scores come out in the order of the angles, on a scale of their own.
+
+Between the stages an affine fit maps score to angle, and becomes part of the last layer.
+
+Stage 2, fine-tuning: one branch, mean squared error of the angles.
+"""
+
+import numpy as np
+
+from tinyhpe import ops
+from tinyhpe.methods.base import ANGLE_UNIT, ANGLES, Method
+from tinyhpe.methods.direct import regression_loss
+from tinyhpe.nn.module import Parameter
+from tinyhpe.pose.levels import angle_to_level
+
+FIT_IMAGES = 2048  # that the affine fit looks at
+
+
+class Siamese(Method):
+    """The paper's method with targets by order (1, 1/2, 0 for a level above, equal, below)."""
+
+    stages = ("ranking", "fine-tuning")
+
+    def loss(self, stage, images, poses):
+        outputs = self(images)
+        if stage == "fine-tuning":
+            return regression_loss(outputs, poses)
+        levels = angle_to_level(poses)
+        return {angle: self.pair_loss(i, outputs[:, i], levels[:, i]) for i, angle in enumerate(ANGLES)}
+
+    def pair_loss(self, angle, scores, levels):
+        """The ensemble layer of one angle (0, 1, 2): all pairs of the batch."""
+        return ops.pairwise_order_loss(scores, levels)
+
+    def begin_stage(self, stage, crops):
+        if stage == "fine-tuning":
+            every = max(1, len(crops.poses) // FIT_IMAGES)
+            chosen = np.arange(0, len(crops.poses), every)
+            self.fit_head(self.evaluate_network(crops.images[chosen]), crops.poses[chosen])
+
+    def fit_head(self, scores, poses):
+        """Put the least-squares line from score to angle into the last layer: outputs become angles."""
+        weight, bias = self.backbone.fc.weight.data, self.backbone.fc.bias.data
+        for i in range(len(ANGLES)):
+            slope, intercept = np.polyfit(scores[:, i].astype(float), poses[:, i] / ANGLE_UNIT, 1)
+            weight[:, i] *= slope
+            bias[i] = bias[i] * slope + intercept
+
+    def decode(self, outputs):
+        return outputs * ANGLE_UNIT
+
+
+class SiameseSame(Siamese):
+    """Eq. 1 to the letter: a pair is 1 if the two levels are the same. Kept for comparison; it ranks badly."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        self.intercept = Parameter(np.zeros(3, np.float32))
+        self.slope = Parameter(np.ones(3, np.float32))
+
+    def pair_loss(self, angle, scores, levels):
+        return ops.pairwise_same_loss(scores, levels, self.intercept[angle], self.slope[angle])
