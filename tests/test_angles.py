@@ -1,0 +1,107 @@
+"""Rotations against SciPy, and rank levels against the paper's histograms."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from tinyhpe.errors import InputError
+from tinyhpe.pose.angles import euler_to_matrix, geodesic, matrix_to_euler
+from tinyhpe.pose.levels import (
+    LEVELS,
+    W300LP_PITCH,
+    W300LP_ROLL,
+    W300LP_YAW,
+    angle_to_level,
+    balanced_weights,
+    level_to_angle,
+    sample_poses,
+)
+
+RIGHT, UP, TO_CAMERA = np.eye(3)
+angle = st.floats(-89, 89)
+
+
+def random_poses(count):
+    return np.random.default_rng(0).uniform(-89, 89, (count, 3))
+
+
+def test_yaw_to_the_positive_turns_the_nose_to_the_left_of_the_image():
+    assert np.allclose(euler_to_matrix([90, 0, 0]) @ TO_CAMERA, -RIGHT)
+
+
+def test_pitch_to_the_positive_looks_up():
+    assert np.allclose(euler_to_matrix([0, 90, 0]) @ TO_CAMERA, UP)
+
+
+def test_roll_to_the_positive_lowers_the_right_end_of_the_eye_line():
+    assert np.allclose(euler_to_matrix([0, 0, 90]) @ RIGHT, -UP)
+
+
+def test_the_matrix_is_pitch_after_yaw_after_roll_about_fixed_axes():
+    # Each of our angles turns against the right-hand rule about its axis, hence the signs.
+    poses = random_poses(200)
+    about_axes = [
+        Rotation.from_rotvec(-np.deg2rad(poses[:, [i]]) * axis)
+        for i, axis in ((1, RIGHT), (0, UP), (2, TO_CAMERA))
+    ]
+    expected = (about_axes[0] * about_axes[1] * about_axes[2]).as_matrix()
+    assert np.allclose(euler_to_matrix(poses), expected, atol=1e-12)
+
+
+@given(angle, angle, angle)
+def test_a_pose_survives_the_way_to_the_matrix_and_back(yaw, pitch, roll):
+    assert np.allclose(matrix_to_euler(euler_to_matrix([yaw, pitch, roll])), [yaw, pitch, roll], atol=1e-6)
+
+
+def test_geodesic_is_the_angle_of_the_rotation_between_two_poses():
+    a, b = random_poses(300).reshape(2, 150, 3)
+    between = Rotation.from_matrix(euler_to_matrix(a)).inv() * Rotation.from_matrix(euler_to_matrix(b))
+    assert np.allclose(geodesic(a, b), np.rad2deg(between.magnitude()), atol=1e-9)
+
+
+def test_geodesic_keeps_its_digits_near_zero_and_near_a_half_turn():
+    assert geodesic([0, 0, 0], [1e-7, 0, 0]) == pytest.approx(1e-7, rel=1e-6)
+    assert 180 - geodesic([0, 0, 0], [180 - 1e-6, 0, 0]) == pytest.approx(1e-6, rel=1e-6)
+
+
+def test_levels_are_numbered_as_in_hopenet():
+    angles = np.random.default_rng(1).uniform(-99, 98.99, 1000)
+    hopenet = np.digitize(angles, np.arange(-99, 102, 3)) - 1
+    assert np.array_equal(angle_to_level(angles), hopenet)
+
+
+def test_every_level_starts_at_its_coarse_angle_and_the_last_one_includes_99():
+    levels = np.arange(LEVELS)
+    assert LEVELS == 66
+    assert np.array_equal(angle_to_level(level_to_angle(levels)), levels)
+    assert angle_to_level(99) == 65
+
+
+@pytest.mark.parametrize("bad", [99.01, -120, np.nan])
+def test_a_label_beyond_99_degrees_is_refused_with_a_way_out(bad):
+    with pytest.raises(InputError, match="leave out"):
+        angle_to_level([0, bad])
+
+
+def test_the_histograms_count_all_images_of_300w_lp():
+    # The data set has 122,450; the figure's three histograms each add up to that.
+    assert [len(h) for h in (W300LP_YAW, W300LP_PITCH, W300LP_ROLL)] == [68, 68, 68]
+    assert W300LP_YAW.sum() == W300LP_PITCH.sum() == W300LP_ROLL.sum()
+
+
+def test_sampled_poses_follow_the_histograms():
+    poses = sample_poses(np.random.default_rng(2), 60_000)
+    for column, histogram in zip(poses.T, (W300LP_YAW, W300LP_PITCH, W300LP_ROLL), strict=True):
+        drawn = np.histogram(column, np.arange(-99, 102, 3))[0] / 60_000
+        assert np.abs(drawn - histogram[1:-1] / histogram[1:-1].sum()).max() < 0.004
+
+
+def test_balanced_weights_prefer_rare_poses_but_none_by_much_more_than_ten_times():
+    poses = sample_poses(np.random.default_rng(3), 20_000)
+    weights = balanced_weights(poses)
+    steep = np.abs(poses[:, 1]) > 30
+    assert weights.sum() == pytest.approx(1)
+    assert weights.max() * len(poses) < 12
+    assert weights[steep].mean() > 2 * weights[~steep].mean()

@@ -1,0 +1,75 @@
+"""Rendered heads as a data set: reproducible, cached, complete or absent, and readable as 300W-LP."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import loadmat
+
+from tinyhpe.datasets import rendered
+from tinyhpe.errors import InputError
+from tinyhpe.heads import render_head
+
+
+def test_image_i_of_a_seed_is_the_same_whatever_the_count_and_the_workers(tmp_path):
+    short = rendered.load(3, 32, seed=7, cache=tmp_path, workers=1, progress=False)
+    long = rendered.load(rendered.CHUNK + 2, 32, seed=7, cache=tmp_path, workers=2, progress=False)
+    assert np.array_equal(long.images[:3], short.images)
+    assert np.array_equal(long.poses[:3], short.poses)
+    last = render_head((7, rendered.CHUNK + 1), 32)
+    assert np.array_equal(long.images[-1], last.image)
+    assert np.array_equal(long.poses[-1], last.pose)
+    assert len(long) == len(long.names) == rendered.CHUNK + 2
+
+
+def test_the_second_call_reads_the_file(tmp_path, monkeypatch):
+    first = rendered.load(2, 32, cache=tmp_path, progress=False)
+    monkeypatch.setattr(rendered, "render_head", None)
+    again = rendered.load(2, 32, cache=tmp_path, progress=False)
+    assert isinstance(again.images, np.memmap)
+    assert np.array_equal(first.images[np.array([1, 0])], again.images[np.array([1, 0])])
+
+
+def test_an_interrupted_rendering_leaves_nothing_behind(tmp_path, monkeypatch):
+    def interrupted(seed, size):
+        if seed[1] == 1:
+            raise KeyboardInterrupt
+        return render_head(seed, size)
+
+    monkeypatch.setattr(rendered, "render_head", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        rendered.load(2, 32, cache=tmp_path, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("TINYHPE_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(InputError, match="TINYHPE_CACHE names another folder") as caught:
+        rendered.load(2, 32, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("count", "size", "seed"), [(0, 64, 0), (1, 2, 0), (1, 64, -1)])
+def test_senseless_numbers_are_refused(count, size, seed):
+    with pytest.raises(InputError):
+        rendered.load(count, size, seed)
+
+
+def test_a_folder_of_heads_reads_as_300w_lp(tmp_path):
+    rendered.write_folder(2, tmp_path, size=96, seed=3, workers=1, progress=False)
+    head = render_head((3, 1), 96, margin=rendered.FOLDER_MARGIN)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        f"head0000{i}{end}" for i in (0, 1) for end in (".jpg", ".mat", "_depth.png")
+    ]
+    labels = loadmat(tmp_path / "head00001.mat")
+    pitch, yaw, roll = np.rad2deg(labels["Pose_Para"][0, :3])
+    assert np.allclose((yaw, pitch, roll), head.pose, atol=1e-4)
+    assert labels["Pose_Para"].shape == (1, 7)
+    assert np.allclose(labels["pt2d"], head.landmarks.T)
+    assert labels["pt2d"].min() > 0.2 * 96, "room for the crop"
+    assert labels["pt2d"].max() < 0.8 * 96, "room for the crop"
+    photo = np.asarray(Image.open(tmp_path / "head00001.jpg")).astype(float)
+    assert np.abs(photo - head.image).mean() < 8
+    depth = rendered.read_depth(tmp_path / "head00001_depth.png")
+    assert np.array_equal(np.isnan(depth), np.isnan(head.depth))
+    assert np.nanmax(np.abs(depth - head.depth)) < 2e-4

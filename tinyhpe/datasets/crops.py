@@ -1,0 +1,146 @@
+"""From a photo and a face to the square crop that every method sees.
+
+A face box is what a face detector gives: about the box around the 68 landmarks, brows to chin. HopeNet widens
+it until the whole head is inside (more above, for the forehead and the hair); the result is made square on its
+longer side, so that heads are never stretched, and resized. What lies outside the photo is black.
+
+Training then takes a random part of the crop, 0.75 of its side, and testing the part in the middle
+(`augment.py`): 64 -> 48 for small networks, 300 -> 224 as in the paper.
+
+A box is (x, y, width, height) in pixels, x and y its upper left corner, floats, also outside the photo.
+"""
+
+from dataclasses import dataclass
+from math import ceil, floor, isfinite
+
+import numpy as np
+from PIL import Image
+
+from tinyhpe.datasets.photos import open_photo
+from tinyhpe.errors import InputError
+
+Box = tuple[float, float, float, float]
+
+TEST_WIDENING = 0.2
+TRAINING_WIDENING = (0.2, 0.4)
+
+
+@dataclass(frozen=True)
+class HeadCrops:
+    """Square head crops with their poses: what every method trains and is tested on.
+
+    `images` is anything with len() that an integer array indexes to (n, S, S, 3) uint8 RGB: an array, a memory
+    map, or `PhotoCrops`. `poses` is (N, 3) float32, degrees of yaw, pitch and roll. `names` are N file names.
+    `dropped` counts the photos left out because a label is beyond 99 degrees.
+    """
+
+    images: object
+    poses: np.ndarray
+    names: list[str]
+    dropped: int = 0
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+
+class PhotoCrops:
+    """Crops of photos on disk, (N, size, size, 3) uint8 RGB, decoded only when indexed.
+
+    paths: N photos; boxes: N square boxes; size: side of the crops in pixels.
+    Indexing with an integer gives one crop, with a slice or an integer array a batch. A photo that cannot be
+    read, or a box outside it, raises InputError.
+    """
+
+    def __init__(self, paths, boxes, size):
+        self.paths, self.boxes, self.size = list(paths), list(boxes), size
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, indices):
+        chosen = np.arange(len(self))[indices]
+        if chosen.ndim == 0:
+            return self._crop(chosen)
+        crops = np.empty((len(chosen), self.size, self.size, 3), np.uint8)
+        for crop, index in zip(crops, chosen, strict=True):
+            crop[:] = self._crop(index)
+        return crops
+
+    def _crop(self, index):
+        return crop_photo(open_photo(self.paths[index]), self.boxes[index], self.size)
+
+
+def landmark_box(landmarks) -> Box:
+    """The tight box around landmarks, (2, K) or (3, K) pixels: x in the first row, y in the second."""
+    x, y = np.asarray(landmarks, dtype=float)[:2]
+    return float(x.min()), float(y.min()), float(np.ptp(x)), float(np.ptp(y))
+
+
+def training_box(face_box: Box, k: float) -> Box:
+    """The face box as HopeNet widens it in training; k is drawn from 0.2 to 0.4 for every photo anew."""
+    return _widen(face_box, left=0.6 * k, top=2 * k, right=0.6 * k, bottom=0.6 * k)
+
+
+def testing_box(face_box: Box) -> Box:
+    """The face box as HopeNet widens it for AFLW2000: wider to the sides than in training."""
+    k = TEST_WIDENING
+    return _widen(face_box, left=2 * k, top=2 * k, right=2 * k, bottom=0.6 * k)
+
+
+def _widen(box: Box, left, top, right, bottom) -> Box:
+    """Moves the four sides by fractions of the box, one after the other, as HopeNet's code does.
+
+    The right side therefore moves by a fraction of the width that the left side has already widened.
+    Source: Ruiz, Chong, Rehg, "Fine-Grained Head Pose Estimation Without Keypoints", 2018, their datasets.py.
+    """
+    x, y, width, height = box
+    x, y = x - left * width, y - top * height
+    width, height = width * (1 + left), height * (1 + top)
+    return x, y, width * (1 + right), height * (1 + bottom)
+
+
+def square(box: Box) -> Box:
+    """The box made square on its longer side, about its centre."""
+    x, y, width, height = box
+    side = max(width, height)
+    return x + (width - side) / 2, y + (height - side) / 2, side, side
+
+
+def crop_photo(photo: Image.Image, box: Box, size: int) -> np.ndarray:
+    """The square box of a photo, resized with antialiasing: (size, size, 3) uint8 RGB, black outside the photo.
+
+    Raises InputError for a box that `check_box` refuses.
+    """
+    check_box(box, *photo.size)
+    x, y, side, _ = box
+    factor = floor(side / (4 * size))
+    if factor > 1:  # first whole pixels, by averaging: a large photo costs little, a huge box no memory
+        photo, x, y, side = photo.reduce(factor), x / factor, y / factor, side / factor
+    left, top = floor(x), floor(y)
+    piece = photo.crop((left, top, ceil(x + side), ceil(y + side)))
+    inside_piece = (x - left, y - top, x - left + side, y - top + side)
+    return np.asarray(piece.resize((size, size), Image.Resampling.BILINEAR, box=inside_piece))
+
+
+def check_box(box: Box, photo_width: int, photo_height: int) -> None:
+    """Raises InputError unless the box is made of numbers, at least a pixel large, and partly in the photo."""
+    x, y, width, height = box
+    text = ",".join(f"{value:g}" for value in box)
+    if not all(isfinite(value) for value in box) or width < 1 or height < 1:
+        raise InputError(f"box {text}: width and height must be at least 1 pixel; give x,y,width,height")
+    if x >= photo_width or y >= photo_height or x + width <= 0 or y + height <= 0:
+        raise InputError(
+            f"box {text} lies outside the photo, which is {photo_width}x{photo_height}; "
+            "give x,y,width,height in pixels from the upper left corner"
+        )
+
+
+def parse_box(text: str) -> Box:
+    """The box written as "x,y,width,height" in pixels; InputError if it is not four numbers."""
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"box '{text}' is not four numbers; write x,y,width,height, such as 120,80,200,220"
+        ) from None
+    return x, y, width, height

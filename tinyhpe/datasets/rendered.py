@@ -1,0 +1,178 @@
+"""Heads made from code as a data set: rendered once by all cores, kept on disk, read back as a memory map.
+
+Image i of a seed is the same picture whatever the number of images and of workers: it has a random generator of
+its own, started from (seed, i). So a longer set begins with the shorter one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+from tqdm import tqdm
+
+import tinyhpe.heads
+import tinyhpe.pose
+from tinyhpe.datasets.crops import HeadCrops
+from tinyhpe.errors import InputError
+from tinyhpe.files import written_by_rename
+from tinyhpe.heads import Head, render_head
+
+CHUNK = 50  # heads that a worker renders at a time
+SMALLEST, LARGEST = 16, 4096  # sides of an image in pixels
+FOLDER_MARGIN = 0.85  # free space on each side of the face, in sides of its box: room for HopeNet's crop
+
+# Depth as 16-bit PNG: 0 is no head, other values are 1 + (depth + DEPTH_OFFSET) * DEPTH_STEPS.
+DEPTH_OFFSET, DEPTH_STEPS = 8.0, 4000.0
+
+
+def cache_folder() -> Path:
+    """Where rendered heads are kept: the environment variable TINYHPE_CACHE, or ~/.cache/tinyhpe."""
+    return Path(os.environ.get("TINYHPE_CACHE") or Path.home() / ".cache" / "tinyhpe")
+
+
+def renderer_version() -> str:
+    """Ten letters that change whenever the renderer does, so that no old picture is taken for a new one."""
+    heads, pose = (Path(package.__file__).parent for package in (tinyhpe.heads, tinyhpe.pose))
+    sources = [*sorted(heads.glob("*.py")), pose / "angles.py", pose / "levels.py"]
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:10]
+
+
+def load(count: int, size: int, seed: int = 0, cache=None, workers: int | None = None, progress=True) -> HeadCrops:
+    """`count` head crops of size x size pixels, their poses distributed as in 300W-LP.
+
+    The first call renders them (about 50 a second and core at 64 pixels) and keeps them in the folder `cache`
+    (default: `cache_folder()`); later calls open the file. `workers` is the number of processes, by default one
+    per core; `progress` shows a bar on standard error. Raises InputError if the folder cannot be written, the
+    disk is full, or the numbers make no sense.
+    """
+    _check(count, size, seed)
+    folder = Path(cache) if cache is not None else cache_folder()
+    stem = f"heads-{renderer_version()}-{size}px-seed{seed}-{count}"
+    images_file, poses_file = folder / f"{stem}-images.npy", folder / f"{stem}-poses.npy"
+    if not images_file.exists():
+        try:
+            _write(images_file, poses_file, count, size, seed, workers, progress)
+        except InputError as problem:
+            raise InputError(f"{problem}; the environment variable TINYHPE_CACHE names another folder") from None
+    images, poses = np.load(images_file, mmap_mode="r"), np.load(poses_file)
+    return HeadCrops(images, poses, [_name(index) for index in range(count)])
+
+
+def _check(count, size, seed):
+    if count < 1:
+        raise InputError(f"{count} heads cannot be rendered; ask for 1 or more")
+    if not SMALLEST <= size <= LARGEST:
+        raise InputError(f"a size of {size} pixels is outside {SMALLEST} to {LARGEST}; choose one in between")
+    if seed < 0:
+        raise InputError(f"seed {seed} is negative; NumPy's generators start from 0, 1, 2, ...")
+
+
+def _name(index):
+    return f"head{index:05d}"
+
+
+def _write(images_file, poses_file, count, size, seed, workers, progress):
+    """Renders chunk by chunk and appends to the file, so that memory stays small. The images appear last: once
+    they are there, the set is complete."""
+    poses = np.empty((count, 3), np.float32)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
+    with written_by_rename(images_file) as temporary:
+        with open(temporary, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            done = 0
+            for images, chunk_poses in _in_parallel(partial(_render_chunk, seed, size), count, workers, progress):
+                file.write(images)
+                poses[done : done + len(chunk_poses)] = chunk_poses
+                done += len(chunk_poses)
+        with written_by_rename(poses_file) as temporary_poses:
+            np.save(temporary_poses, poses)
+
+
+def _render_chunk(seed, size, indices):
+    heads = [render_head((seed, index), size) for index in indices]
+    return np.stack([head.image for head in heads]), np.stack([head.pose for head in heads])
+
+
+def _in_parallel(work, count, workers, progress):
+    """Yields work(indices) for chunks of range(count), in order; in this process if one chunk or worker is enough.
+
+    Processes are spawned, not forked: a fork of a process with threads (as BLAS has) can hang. So a script that
+    calls this needs the usual `if __name__ == "__main__":`.
+    """
+    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    workers = min(workers or _cores(), len(chunks))
+    with tqdm(total=count, desc="rendering", unit="head", disable=not progress) as bar:
+        if workers == 1:
+            for chunk in chunks:
+                yield work(chunk)
+                bar.update(len(chunk))
+            return
+        with multiprocessing.get_context("spawn").Pool(workers, initializer=_leave_interrupts_to_parent) as pool:
+            for chunk, result in zip(chunks, pool.imap(work, chunks), strict=True):
+                yield result
+                bar.update(len(chunk))
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _leave_interrupts_to_parent():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+# -------------------------------------------------------------------------------------------- a folder of photos
+
+
+def write_folder(
+    count: int, out, size: int = 450, seed: int = 0, workers: int | None = None, progress=True
+) -> None:
+    """Writes heads as files in 300W-LP's layout: for each, three files in the folder `out`.
+
+    headNNNNN.jpg        size x size pixels, the face in the middle with room around it, as in 300W-LP
+    headNNNNN.mat        Pose_Para (1, 7) float32: pitch, yaw, roll in RADIANS, then zeros for tx, ty, tz, scale;
+                         pt2d (2, 68) float32: the landmarks in pixels
+    headNNNNN_depth.png  16 bits: 0 where there is no head, else 1 + (depth + 8) * 4000, depth in eye distances
+                         (see `read_depth`)
+
+    Every file appears complete, the photo after its .mat. Raises InputError as `load` does.
+    """
+    _check(count, size, seed)
+    work = partial(_write_chunk, Path(out), seed, size)
+    for _ in _in_parallel(work, count, workers, progress):
+        pass
+
+
+def _write_chunk(out, seed, size, indices):
+    for index in indices:
+        _write_head(render_head((seed, index), size, margin=FOLDER_MARGIN), out, _name(index))
+
+
+def _write_head(head: Head, out, name):
+    yaw, pitch, roll = np.deg2rad(head.pose)
+    parameters = np.array([[pitch, yaw, roll, 0, 0, 0, 0]], np.float32)
+    with written_by_rename(out / f"{name}.mat") as temporary:
+        savemat(temporary, {"Pose_Para": parameters, "pt2d": head.landmarks.T})
+    with written_by_rename(out / f"{name}_depth.png") as temporary:
+        Image.fromarray(_encode_depth(head.depth)).save(temporary)
+    with written_by_rename(out / f"{name}.jpg") as temporary:
+        Image.fromarray(head.image).save(temporary, quality=95)
+
+
+def _encode_depth(depth):
+    steps = 1 + np.round((depth + DEPTH_OFFSET) * DEPTH_STEPS)
+    return np.where(np.isnan(depth), 0, np.clip(steps, 1, 65535)).astype(np.uint16)
+
+
+def read_depth(path) -> np.ndarray:
+    """The depth map (S, S) float32 of a headNNNNN_depth.png, in eye distances; NaN where there is no head."""
+    steps = np.asarray(Image.open(path)).astype(np.float32)
+    return np.where(steps > 0, (steps - 1) / DEPTH_STEPS - DEPTH_OFFSET, np.nan).astype(np.float32)

@@ -1,0 +1,268 @@
+"""One picture of one head: a person, a pose, a light, a camera.
+
+person     traits + expression -> the head's grid of points -> ears, hair, clothes around it
+pose       every surface turned; shoulders follow only in part
+camera     perspective, and the crop that HopeNet takes for training
+pixels     z-buffer -> paint -> light -> background -> camera noise
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyhpe.heads.backdrop import background, frame, occlude, photograph
+from tinyhpe.heads.light import cast_shadows, sample_light, shade
+from tinyhpe.heads.raster import grid_normals, grid_triangles, rasterise
+from tinyhpe.heads.shape import (
+    JAW_ROW,
+    NECK_ROWS,
+    UNDER_ROWS,
+    build_head,
+    canonical,
+    head_landmarks,
+    sample_expression,
+    sample_traits,
+    smooth_step,
+)
+from tinyhpe.heads.texture import Looks, paint, sample_looks
+from tinyhpe.heads.wardrobe import Material, Surface, dress
+from tinyhpe.pose.angles import euler_to_matrix
+from tinyhpe.pose.levels import sample_poses
+
+SUPERSAMPLING = 2
+NECK_PIVOT = np.array([0.0, -1.3, -1.4])  # where the head turns on the neck
+CAMERA_DISTANCE = (9.0, 50.0)  # 0.6 m to 3 m, in eye distances
+CROP_JITTER = 0.03
+PAINT_COORDINATES = 5
+
+
+class Head(NamedTuple):
+    """A rendered head. image (S, S, 3) uint8 RGB; depth (S, S) float32, in eye distances towards the camera from
+    the plane of the eyes' midpoint, NaN where there is no head; landmarks (68, 2) float32, x and y in pixels of
+    the image, in iBUG's order; pose (3,) float32, degrees of yaw, pitch and roll."""
+
+    image: np.ndarray
+    depth: np.ndarray
+    landmarks: np.ndarray
+    pose: np.ndarray
+
+
+class Person(NamedTuple):
+    """Everything that does not depend on pose, light and camera."""
+
+    surfaces: list[Surface]
+    landmarks: np.ndarray
+    looks: Looks
+
+
+def render_head(seed, size: int = 64, pose=None, margin: float | None = None) -> Head:
+    """Renders the head that belongs to `seed` (an integer or a tuple of them), size x size pixels.
+
+    pose: yaw, pitch and roll in degrees; without one, a pose is drawn as in 300W-LP. The same seed is the same
+    person in the same light whatever the pose. margin: None for a crop as HopeNet takes it in training; a number
+    for a wider picture, with so many sides of the square landmark box left free on each side of it.
+    """
+    pose_rng, person_rng, view_rng, light_rng, back_rng = np.random.default_rng(seed).spawn(5)
+    pose = sample_poses(pose_rng, 1)[0] if pose is None else np.asarray(pose, float)
+    person = sample_person(person_rng)
+    surfaces, landmarks = _posed(person, pose, view_rng)
+    camera = _camera(landmarks, margin, view_rng)
+    colour, coverage, depth = _draw(surfaces, person.looks, camera, size, light_rng)
+    image = colour + (1 - coverage) * background(size, back_rng)
+    if back_rng.random() < 0.15:
+        occlude(image, back_rng)
+    image = photograph(image, back_rng)
+    if margin is None:
+        frame(image, back_rng)
+    return Head(
+        image=(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8),
+        depth=depth,
+        landmarks=(camera(landmarks)[:, :2] * size).astype(np.float32),
+        pose=pose.astype(np.float32),
+    )
+
+
+def sample_person(rng: np.random.Generator) -> Person:
+    """Someone new: a head, what it wears, and its colours."""
+    traits, expression = sample_traits(rng), sample_expression(rng)
+    looks = sample_looks(expression, rng)
+    points = build_head(traits, expression, girth=np.exp(rng.normal(0, 0.1)))
+    clothing, hairy = dress(points, rng)
+    skin = Surface(points, _skin_places(hairy), Material.SKIN, follows=_follows())
+    return Person([skin, *clothing], head_landmarks(points), looks)
+
+
+def _skin_places(hairy):
+    """Painter's coordinates of the skin: place on the mean head, how far below the jaw (0 to 2), hairiness."""
+    below = np.concatenate(
+        [np.zeros(JAW_ROW + 1), np.linspace(0, 1, UNDER_ROWS + 1)[1:], 1 + np.linspace(0, 1, NECK_ROWS + 1)[1:]]
+    )
+    places = canonical()
+    below = np.broadcast_to(below[:, None], places.shape[:2])
+    scalp = np.zeros(places.shape[:2])
+    scalp[: JAW_ROW + 1] = hairy
+    return np.concatenate([places, below[..., None], scalp[..., None]], axis=-1)
+
+
+def _follows():
+    """The head turns, the base of the neck does not, what lies between follows in part: (rows, 1)."""
+    neck = smooth_step(np.linspace(0, 1, UNDER_ROWS + NECK_ROWS + 1)[1:], 0.2, 1.2)
+    return np.concatenate([np.ones(JAW_ROW + 1), 1 - neck])[:, None]
+
+
+# ------------------------------------------------------------------------------------------------ pose and camera
+
+
+def _posed(person: Person, pose, rng) -> tuple[list[Surface], np.ndarray]:
+    """Surfaces and landmarks turned by the pose; the body turns by a random part of it, and tilts a little."""
+    turn = euler_to_matrix(pose)
+    shares = rng.uniform((0, 0, 0), (1.0, 0.5, 0.6))
+    body = euler_to_matrix(pose * shares + rng.normal(0, (8, 4, 4)))
+    pivot = NECK_PIVOT @ turn.T
+    surfaces = []
+    for surface in person.surfaces:
+        points = surface.points @ turn.T
+        follows = np.asarray(surface.follows)[..., None]
+        if follows.min() < 1:
+            points = follows * points + (1 - follows) * ((surface.points - NECK_PIVOT) @ body.T + pivot)
+        surfaces.append(Surface(points, *list(vars(surface).values())[1:]))
+    return surfaces, person.landmarks @ turn.T
+
+
+class Camera(NamedTuple):
+    """Looks along -z at a square of side `side` about `centre` (2,) from `distance`; calling it projects."""
+
+    centre: np.ndarray
+    side: float
+    distance: float
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) to the image: x to the right and y down, in sides of the image, depth as it was."""
+        seen = points[..., :2] * (self.distance / (self.distance - points[..., 2:]))
+        right = (seen[..., 0] - self.centre[0]) / self.side + 0.5
+        down = (self.centre[1] - seen[..., 1]) / self.side + 0.5
+        return np.stack([right, down, points[..., 2]], axis=-1)
+
+
+def _camera(landmarks, margin, rng) -> Camera:
+    distance = np.exp(rng.uniform(*np.log(CAMERA_DISTANCE)))
+    unframed = Camera(np.zeros(2), 1.0, distance)(landmarks)[:, :2]
+    k = rng.uniform(0.2, 0.4)
+    jitter = CROP_JITTER * rng.normal(0, 1, 2)
+    box = crop_box(unframed, k) if margin is None else _wide_box(unframed, margin)
+    left, top, side = box
+    middle = np.array((left + side / 2, top + side / 2)) + jitter * side
+    return Camera(np.array((middle[0] - 0.5, 0.5 - middle[1])), side, distance)
+
+
+def crop_box(landmarks: np.ndarray, k: float) -> tuple[float, float, float]:
+    """Left, top and side of HopeNet's training crop of landmarks (68, 2), made square; k is 0.2 to 0.4.
+
+    The sides of the landmark box move one after the other, so the right side by a fraction of the width that the
+    left side has already widened (Ruiz, Chong, Rehg 2018, their datasets.py). y points down.
+    """
+    left, top = landmarks.min(axis=0)
+    right, bottom = landmarks.max(axis=0)
+    left -= 0.6 * k * (right - left)
+    top -= 2 * k * (bottom - top)
+    right += 0.6 * k * (right - left)
+    bottom += 0.6 * k * (bottom - top)
+    side = max(right - left, bottom - top)
+    return (left + right - side) / 2, (top + bottom - side) / 2, side
+
+
+def _wide_box(landmarks, margin):
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+    side = (high - low).max() * (1 + 2 * margin)
+    left, top = (low + high - side) / 2
+    return left, top, side
+
+
+# -------------------------------------------------------------------------------------------------------- pixels
+
+
+def _draw(surfaces, looks, camera, size, rng):
+    """Colour (S, S, 3) already times coverage, coverage (S, S, 1) and depth (S, S) of the head, no background."""
+    fine = size * SUPERSAMPLING
+    points, vertices, triangles, kinds, two_sided = _joined(surfaces)
+    screen = camera(points) * (fine, fine, 1)
+    seen = rasterise(screen.astype(np.float32), triangles, two_sided, fine)
+    corners, weights = triangles[seen.triangle], seen.weights
+    mixed = _blended(vertices, corners, weights)
+    normal, place = mixed[:, :3], mixed[:, 3:]
+    normal /= np.maximum(np.sqrt((normal**2).sum(axis=1, keepdims=True)), 1e-6)
+    behind = two_sided[seen.triangle] & (normal[:, 2] < 0)
+    normal[behind] *= -1
+
+    kind = kinds[seen.triangle]
+    colour, gloss = np.empty((len(kind), 3), np.float32), np.empty(len(kind), np.float32)
+    for material in Material:
+        here = np.flatnonzero(kind == material)
+        if len(here):
+            colour[here], gloss[here] = paint(material, looks, place[here])
+    light = sample_light(rng)
+    lit = 1 - light.shadow * (1 - cast_shadows(light.lamps[0], seen, fine, fine / camera.side))
+    colour = shade(light, colour, gloss, normal, lit)
+    colour *= _exposure(colour, rng)
+
+    rgba = np.zeros((fine * fine, 4), np.float32)
+    rgba[seen.pixel] = np.concatenate([np.minimum(colour, 1.5), np.ones_like(colour[:, :1])], axis=1)
+    rgba = _mean_of_blocks(rgba.reshape(fine, fine, 4))
+    depth = np.full(fine * fine, np.nan, np.float32)
+    depth[seen.pixel] = seen.depth
+    return rgba[..., :3], rgba[..., 3:], depth.reshape(fine, fine)[::SUPERSAMPLING, ::SUPERSAMPLING].copy()
+
+
+def _exposure(colour, rng):
+    """The factor that makes the head about as bright as a photographer would; sometimes far off."""
+    wanted = np.exp(rng.normal(np.log(0.38), 0.28))
+    return (wanted / max(colour.mean(), 0.02)) ** rng.uniform(0.5, 1.0)
+
+
+def _mean_of_blocks(image):
+    """(S * n, S * n, C) to (S, S, C), n being SUPERSAMPLING; adding slices is much faster than mean(axis=...)."""
+    n = SUPERSAMPLING
+    return sum(image[row::n, column::n] for row in range(n) for column in range(n)) / n**2
+
+
+def _joined(surfaces):
+    """All surfaces as one: points (V, 3), normals with painter's coordinates (V, 8), triangles, their kinds."""
+    offset, parts = 0, []
+    for surface in surfaces:
+        rows, columns = surface.points.shape[:2]
+        triangles = grid_triangles(rows, columns, surface.closed)
+        vertices = np.zeros((rows, columns, 3 + PAINT_COORDINATES), np.float32)
+        vertices[..., :3] = grid_normals(surface.points, surface.closed)
+        vertices[..., 3 : 3 + surface.paint.shape[-1]] = surface.paint
+        count = len(triangles)
+        parts.append(
+            (
+                surface.points.reshape(-1, 3),
+                vertices.reshape(rows * columns, -1),
+                triangles + offset,
+                np.full(count, surface.material, np.int8),
+                np.full(count, surface.two_sided),
+            )
+        )
+        offset += rows * columns
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _blended(values, corners, weights):
+    """Values (V, C) at the corners (K, 3) of triangles, mixed by weights (K, 3): (K, C)."""
+    mixed = values[corners[:, 0]] * weights[:, :1]
+    mixed += values[corners[:, 1]] * weights[:, 1:2]
+    mixed += values[corners[:, 2]] * weights[:, 2:]
+    return mixed
+
+
+def contact_sheet(images, columns: int = 10) -> np.ndarray:
+    """Images of one size (N, S, S, 3) side by side in rows of `columns`; empty places stay black."""
+    images = np.asarray(images)
+    rows = -(-len(images) // columns)
+    size = images.shape[1]
+    sheet = np.zeros((rows * columns, *images.shape[1:]), images.dtype)
+    sheet[: len(images)] = images
+    return sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2).reshape(rows * size, columns * size, 3)

@@ -1,0 +1,76 @@
+"""Head rotations: Euler angles in degrees, rotation matrices, and the angle between two rotations.
+
+Axes of the head and of the camera: x to the image's right, y up, z towards the camera. A vector v of the head
+lies at R v in the camera's frame. Signs, as they are seen in the image:
+
+    yaw   > 0   the nose points to the image's left
+    pitch > 0   the head looks up
+    roll  > 0   the head leans clockwise (the right end of the line through the eyes is lower)
+
+R = Rx(pitch) Ry(yaw) Rz(roll) is the convention of 3DDFA, and so of 300W-LP and AFLW2000. Reading it from the
+right: the head is first rolled about its own axis of sight, then turned, and last tipped up or down.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def euler_to_matrix(pose: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) of poses (..., 3): yaw, pitch, roll in degrees.
+
+    R = Rx(pitch) Ry(yaw) Rz(roll) with
+
+        Rx = | 1  0  0 |    Ry = | c  0 -s |    Rz = | c  s  0 |
+             | 0  c  s |         | 0  1  0 |         |-s  c  0 |
+             | 0 -s  c |         | s  0  c |         | 0  0  1 |
+
+    multiplied out by hand, c and s being the cosine and the sine of the angle in question.
+    """
+    pose = np.asarray(pose)
+    radians = np.deg2rad(pose)
+    cos_yaw, cos_pitch, cos_roll = np.moveaxis(np.cos(radians), -1, 0)
+    sin_yaw, sin_pitch, sin_roll = np.moveaxis(np.sin(radians), -1, 0)
+    rows = [
+        [cos_yaw * cos_roll, cos_yaw * sin_roll, -sin_yaw],
+        [
+            sin_pitch * sin_yaw * cos_roll - cos_pitch * sin_roll,
+            sin_pitch * sin_yaw * sin_roll + cos_pitch * cos_roll,
+            sin_pitch * cos_yaw,
+        ],
+        [
+            cos_pitch * sin_yaw * cos_roll + sin_pitch * sin_roll,
+            cos_pitch * sin_yaw * sin_roll - sin_pitch * cos_roll,
+            cos_pitch * cos_yaw,
+        ],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def matrix_to_euler(matrix: np.ndarray) -> np.ndarray:
+    """Poses (..., 3), degrees, of rotation matrices (..., 3, 3): the inverse of `euler_to_matrix`.
+
+    yaw is within [-90, 90], pitch and roll within [-180, 180]. The same rotation can also be written with yaw
+    beyond 90 degrees; this returns the writing with the smaller yaw. At yaw = +-90 exactly, only a sum or a
+    difference of pitch and roll is determined (gimbal lock).
+    """
+    matrix = np.asarray(matrix)
+    yaw = -np.arcsin(np.clip(matrix[..., 0, 2], -1, 1))
+    pitch = np.arctan2(matrix[..., 1, 2], matrix[..., 2, 2])
+    roll = np.arctan2(matrix[..., 0, 1], matrix[..., 0, 0])
+    return np.rad2deg(np.stack([yaw, pitch, roll], axis=-1))
+
+
+def geodesic(pose_a: np.ndarray, pose_b: np.ndarray) -> np.ndarray:
+    """Angle in degrees (...) of the one rotation that takes pose_a to pose_b, both (..., 3) in degrees.
+
+    Unlike the differences of the Euler angles it has no trouble with gimbal lock. With D = A^T B the usual
+    formula is acos((trace D - 1) / 2), whose slope is infinite at 0 and at 180 degrees, so angles near those
+    lose half of their digits. The arc tangent of sine and cosine does not: trace D = 1 + 2 cos(angle), and
+    |D - D^T|_F = 2 sqrt(2) sin(angle), both from Rodrigues' formula.
+    """
+    between = np.swapaxes(euler_to_matrix(pose_a), -1, -2) @ euler_to_matrix(pose_b)
+    twice_skew = between - np.swapaxes(between, -1, -2)
+    sine = np.sqrt((twice_skew**2).sum(axis=(-2, -1)) / 8)
+    cosine = (np.trace(between, axis1=-2, axis2=-1) - 1) / 2
+    return np.rad2deg(np.arctan2(sine, cosine))
