@@ -16,13 +16,14 @@ from tinyhpe.datasets import open_dataset, rendered
 from tinyhpe.datasets.crops import check_box, crop_photo, default_box, parse_box, square, testing_box
 from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
-from tinyhpe.nn.files import written_by_rename
+from tinyhpe.files import written_by_rename
 from tinyhpe.pose.draw import draw_axes
 from tinyhpe.pose.metrics import table
 from tinyhpe.report import evaluate
 from tinyhpe.train import CHECKPOINT, Interrupted, Run, Settings, read_settings, split
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+EVALUATION_HEADS, EVALUATION_SEED = 1000, 10**6  # rendered heads that no default training sees
 DATA_HELP = "rendered, 300wlp:PATH, aflw2000:PATH or pointing04:PATH"
 
 
@@ -146,7 +147,7 @@ def run_train(options):
         if (out / CHECKPOINT).exists():
             raise InputError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
     backend.device_module(options.device)
-    crops, problems = open_dataset(settings.data, crop_size(settings.input_size), settings.heads)
+    crops, problems = open_dataset(settings.data, crop_size(settings.input_size), settings.heads, settings.seed)
     training, validation = split(crops)
     run = Run(settings, training, out, options.device)
     if options.resume:
@@ -173,7 +174,7 @@ def load(options):
 
 def run_evaluate(options):
     model = load(options)
-    crops, problems = open_dataset(options.data, crop_size(model.input_size))
+    crops, problems = open_dataset(options.data, crop_size(model.input_size), EVALUATION_HEADS, EVALUATION_SEED)
     result, unread = evaluate(model, crops)
     print(json.dumps(result) if options.json else table(result))
     return problems + unread
@@ -200,10 +201,12 @@ def run_predict(options):
 def photo_paths(arguments):
     """The photos named, those in a named folder included."""
     for path in map(Path, arguments):
-        if path.is_dir():
-            yield from sorted(p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
-        else:
-            yield path
+        inside = (
+            sorted(p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES) if path.is_dir() else [path]
+        )
+        if not inside:
+            raise InputError(f"no photos in {path}: give a folder with {', '.join(sorted(PHOTO_SUFFIXES))} files")
+        yield from inside
 
 
 def predict_photo(model, path, face_box, out):

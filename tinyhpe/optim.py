@@ -51,9 +51,7 @@ class Optimizer:
         self.steps += 1
         for start in range(0, self.flat.size, CHUNK_VALUES):
             chunk = slice(start, start + CHUNK_VALUES)
-            self.update(
-                self.flat[chunk], gradient[chunk], *(getattr(self, n)[chunk] for n in self.state_names)
-            )
+            self.update(self.flat[chunk], gradient[chunk], *(getattr(self, n)[chunk] for n in self.state_names))
 
     def state_dict(self):
         """Return the moments (copies, NumPy) and the step count."""

@@ -20,8 +20,9 @@ from tinyhpe import backend, methods
 from tinyhpe.datasets.augment import augment, normalise
 from tinyhpe.datasets.crops import HeadCrops
 from tinyhpe.errors import InputError
+from tinyhpe.files import written_by_rename
 from tinyhpe.methods.base import ANGLES
-from tinyhpe.nn.files import load_arrays, save_arrays, written_by_rename
+from tinyhpe.nn.files import load_arrays, save_arrays
 from tinyhpe.optim import Adam, cosine
 from tinyhpe.pose.levels import balanced_weights
 from tinyhpe.report import plot_losses

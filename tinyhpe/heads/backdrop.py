@@ -98,11 +98,12 @@ def frame(image: np.ndarray, rng: np.random.Generator) -> None:
 
 def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exposure, contrast, gamma, colour cast or black and white, softness and noise of an unknown camera."""
-    image = image * np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.07, 3))
-    image = np.clip(image, 0, None) ** np.exp(rng.normal(0, 0.2))
+    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.07, 3))
+    image = np.maximum(image * gain.astype(np.float32), 0) ** np.float32(np.exp(rng.normal(0, 0.2)))
     if rng.random() < 0.5:
-        image = (image - 0.45) * np.exp(rng.normal(0.1, 0.3)) + 0.45 + rng.normal(0, 0.06)
-    grey = image @ np.array((0.30, 0.59, 0.11))
+        contrast = np.float32(np.exp(rng.normal(0.1, 0.3)))
+        image = (image - 0.45) * contrast + (0.45 + rng.normal(0, 0.06))
+    grey = image @ np.array((0.30, 0.59, 0.11), np.float32)
     saturation = 0.0 if rng.random() < 0.2 else rng.uniform(0.5, 1.2)
     image = grey[..., None] + saturation * (image - grey[..., None])
     if rng.random() < 0.4:

@@ -11,6 +11,7 @@ from tinyhpe.heads.raster import Fragments
 SHADOW_STEPS = np.array((0.08, 0.16, 0.27, 0.4, 0.6, 0.85, 1.15, 1.5), np.float32)
 CAMERA_DIRECTION = np.array((0, 0, 1), np.float32)
 SHADOW_BIAS, SHADOW_THICKNESS = 0.04, 1.2
+VERY_FAR = -1e6  # depth where there is nothing
 
 
 @dataclass
@@ -61,38 +62,39 @@ def _tinted(strength, rng):
 
 
 def shade(light: Light, colour, gloss, normals, lit) -> np.ndarray:
-    """Colours (K, 3) under the light, for paint (K, 3), gloss (K,), unit normals (K, 3) towards the camera.
+    """Colours (3, K) under the light, for paint (3, K), gloss (K,), unit normals (3, K) towards the camera.
 
     `lit` (K,) is 1 where the first lamp is seen and 0 in its shadow. Diffuse part after Lambert, highlight after
     Blinn and Phong: as strong as the normal is near the middle between the lamp and the camera.
     """
-    diffuse = light.ambient + (0.5 + 0.5 * normals[:, 1:2]) * light.sky
-    highlight = np.zeros(len(normals), np.float32)
+    diffuse = light.ambient[:, None] + light.sky[:, None] * (0.5 + 0.5 * normals[1])
+    highlight = np.zeros(normals.shape[1], np.float32)
     for lamp in light.lamps:
-        facing = np.clip((normals @ lamp.direction + lamp.wrap) / (1 + lamp.wrap), 0, None) * lit
-        diffuse = diffuse + facing[:, None] * lamp.colour
+        facing = np.maximum((lamp.direction @ normals + lamp.wrap) / (1 + lamp.wrap), 0) * lit
+        diffuse += lamp.colour[:, None] * facing
         middle = lamp.direction + CAMERA_DIRECTION
         middle /= np.linalg.norm(middle)
-        highlight += lamp.colour.mean() * lit * np.clip(normals @ middle, 0, 1) ** light.sharpness
+        highlight += lamp.colour.mean() * lit * np.clip(middle @ normals, 0, 1) ** light.sharpness
         lit = np.ones_like(lit)  # only the first lamp throws shadows
-    return colour * diffuse + (light.shine * gloss * highlight)[:, None]
+    return colour * diffuse + light.shine * gloss * highlight
 
 
 def cast_shadows(lamp: Lamp, seen: Fragments, size: int, scale: float) -> np.ndarray:
     """How much of the lamp each of K fragments sees: 1 all, 0 nothing.
 
-    Walks from every fragment a few steps towards the lamp, over the image, and asks the depth buffer whether
-    something stands in between. Only what the camera sees can throw a shadow: enough for a nose, a chin and
+    Walks from every pixel a few steps towards the lamp, over the image, and asks the depth buffer whether
+    something stands in between. All pixels walk together: a step is the depth buffer shifted. Only what the camera sees can throw a shadow: enough for a nose, a chin and
     the peak of a cap. `scale` is pixels per unit of depth.
     """
-    depth = np.full(size * size, -np.inf, np.float32)
+    depth = np.full(size * size, VERY_FAR, np.float32)
     depth[seen.pixel] = seen.depth
-    row, column = np.divmod(seen.pixel, size)
-    lit = np.ones(len(seen.pixel), np.float32)
+    depth = depth.reshape(size, size)
+    reach = int(SHADOW_STEPS[-1] * scale) + 1
+    padded = np.pad(depth, reach, "edge")
+    shadow = np.zeros((size, size), bool)
     right, up, towards = lamp.direction
     for step in SHADOW_STEPS:
-        x = np.clip(column + round(step * right * scale), 0, size - 1)
-        y = np.clip(row - round(step * up * scale), 0, size - 1)
-        above = depth[y * size + x] - (seen.depth + np.float32(step * towards))
-        lit[(above > SHADOW_BIAS + 0.1 * step) & (above < SHADOW_THICKNESS)] = 0
-    return lit
+        top, left = reach - round(step * up * scale), reach + round(step * right * scale)
+        above = padded[top : top + size, left : left + size] - (depth + step * towards)
+        shadow |= (above > SHADOW_BIAS + np.float32(0.1) * step) & (above < SHADOW_THICKNESS)
+    return 1 - shadow.ravel()[seen.pixel].astype(np.float32)

@@ -12,10 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 
+THINNEST = 1e-3  # triangles of less (twice the area, square pixels) are left out: no picture shows them
+
+
 class Fragments(NamedTuple):
     """What the camera sees: one entry per covered pixel, K of them.
 
-    pixel (K,) index into the flattened image; triangle (K,) index of the triangle in front; weights (K, 3) of
+    pixel (K,) index into the flattened image; triangle (K,) index of the triangle in front; weights (3, K) of
     its corners, which sum to 1; depth (K,) of the point, larger is nearer.
     """
 
@@ -52,13 +55,14 @@ def grid_normals(points: np.ndarray, closed: bool) -> np.ndarray:
         right[:, 0], right[:, -1] = points[:, 1] - points[:, -1], points[:, 0] - points[:, -2]
     else:
         right[:, 0], right[:, -1] = points[:, 1] - points[:, 0], points[:, -1] - points[:, -2]
-    (ax, ay, az), (bx, by, bz) = np.moveaxis(down, -1, 0), np.moveaxis(right, -1, 0)
-    normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
+    normals = np.empty_like(points)
+    for axis, (first, second) in enumerate(((1, 2), (2, 0), (0, 1))):
+        normals[..., axis] = down[..., first] * right[..., second] - down[..., second] * right[..., first]
     for row, neighbour in ((0, 1), (-1, -2)):
-        if np.ptp(points[row], axis=0).max() < 1e-6:  # a pole: its own columns have no direction
+        if np.abs(points[row] - points[row, 0]).max() < 1e-5:  # a pole: its own columns have no direction
             normals[row] = normals[neighbour].mean(axis=0)
-    length = np.sqrt((normals**2).sum(axis=-1, keepdims=True))
-    return normals / np.maximum(length, 1e-9)
+    length = np.sqrt(np.einsum("rca,rca->rc", normals, normals))  # (normals**2).sum(axis=-1) is slow
+    return normals / np.maximum(length, 1e-9)[..., None]
 
 
 def rasterise(points: np.ndarray, triangles: np.ndarray, two_sided: np.ndarray, size: int) -> Fragments:
@@ -68,62 +72,88 @@ def rasterise(points: np.ndarray, triangles: np.ndarray, two_sided: np.ndarray, 
     0.5, 0.5) and a depth that is larger for nearer points. triangles (M, 3); those that face away are left out,
     unless `two_sided` (M,) says that both sides can be seen.
 
-    Every triangle lists all pixels of its bounding box; the three barycentric weights then say which of them
-    are inside. There is no loop: the lists of all triangles are one long array.
+    Line by line: a row of pixels crosses the sides of a triangle at two places, and every pixel between the two
+    is a fragment. There is no loop: the lines of all triangles are one long array, and so are their fragments.
     """
-    points = np.asarray(points, np.float32)
-    x, y = points[:, 0][triangles.T], points[:, 1][triangles.T]
-    area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    x, y, z = np.ascontiguousarray(points.T, np.float32)
+    corners = np.ascontiguousarray(triangles.T)
+    area = _signed_area(x[corners], y[corners])
     # y points down, so counter-clockwise is negative
-    kept = np.flatnonzero(np.where(two_sided, np.abs(area), -area) > 1e-9)
-    x, y, area = x[:, kept], y[:, kept], area[kept]
-    left, width = _pixel_range(x, size)
-    top, height = _pixel_range(y, size)
+    kept = np.flatnonzero(np.where(two_sided, np.abs(area), -area) > THINNEST)
+    corners = corners[:, kept]
+    x, y, z = x[corners], y[corners], z[corners]
 
-    owner, column, row = _boxes(left, width, top, height)
-    weights = _barycentric(x, y, area, owner, column, row)
-    inside = np.flatnonzero((weights[0] >= 0) & (weights[1] >= 0) & (weights[2] >= 0))
-    owner, weights = owner[inside], weights[:, inside]
-    pixel = row[inside] * size + column[inside]
-    heights = points[:, 2][triangles[kept].T]
-    depth = (heights[0][owner] * weights[0] + heights[1][owner] * weights[1]) + heights[2][owner] * weights[2]
+    triangle, row, column = _inside(x, y, size)
+    weights = _barycentric(x, y, area[kept], triangle, column + np.float32(0.5), row + np.float32(0.5))
+    depth = (z[0][triangle] * weights[0] + z[1][triangle] * weights[1]) + z[2][triangle] * weights[2]
+    pixel = row.astype(np.intp) * size + column.astype(np.intp)
 
     nearest = np.full(size * size, -np.inf, np.float32)
     np.maximum.at(nearest, pixel, depth)
-    winner = np.full(size * size, -1, np.int32)
+    winner = np.full(size * size, -1)
     front = np.flatnonzero(depth == nearest[pixel])
     winner[pixel[front]] = front
     seen = np.flatnonzero(winner >= 0)
     winner = winner[seen]
-    return Fragments(seen, kept[owner[winner]], weights[:, winner].T, depth[winner])
+    return Fragments(seen, kept[triangle[winner]], weights[:, winner], depth[winner])
 
 
-def _pixel_range(corners, size):
-    """First pixel and number of pixels whose centres lie between the corners (3, M), inside the image."""
-    low = np.minimum(np.minimum(corners[0], corners[1]), corners[2])
-    high = np.maximum(np.maximum(corners[0], corners[1]), corners[2])
-    first = np.clip(np.ceil(low - 0.5), 0, size).astype(np.int32)
-    last = np.clip(np.floor(high - 0.5), -1, size - 1).astype(np.int32)
-    return first, np.maximum(last - first + 1, 0)
+def _signed_area(x, y):
+    """Twice the area of triangles with corners x, y (3, M); negative if they go the other way round."""
+    return (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
 
 
-def _boxes(left, width, top, height):
-    """All pixels of all bounding boxes, one after the other: index of the box, column and row, (K,) each."""
-    pixels = width * height
-    owner = np.repeat(np.arange(len(pixels), dtype=np.int32), pixels)
-    start = np.cumsum(pixels, dtype=np.int32) - pixels
-    place = np.arange(len(owner), dtype=np.int32) - start[owner]
-    wide = width[owner]
-    down = place // wide
-    return owner, left[owner] + place - down * wide, top[owner] + down
+def _inside(x, y, size):
+    """All pixels whose centres lie in M triangles with corners x, y (3, M): triangle, row, column, (K,) each."""
+    first_column, last_column = _pixels_between(*_least_and_most(x), size)
+    top, bottom = _pixels_between(*_least_and_most(y), size)
+    triangle, row = _count_up(top, np.where(first_column <= last_column, bottom, -1))
+    line, column = _count_up(*_pixels_between(*_crossings(x, y, triangle, row + np.float32(0.5)), size))
+    return triangle[line], row[line], column
 
 
-def _barycentric(x, y, area, owner, column, row):
-    """Weights (3, K) of the corners at K pixel centres: each is linear in the position, so a plane."""
-    across = column.astype(np.float32) + np.float32(0.5) - x[0][owner]
-    along = row.astype(np.float32) + np.float32(0.5) - y[0][owner]
-    weights = np.empty((3, len(owner)), np.float32)
-    weights[1] = ((y[2] - y[0]) / area)[owner] * across + ((x[0] - x[2]) / area)[owner] * along
-    weights[2] = ((y[0] - y[1]) / area)[owner] * across + ((x[1] - x[0]) / area)[owner] * along
+def _least_and_most(corners):
+    """Smallest and largest of three rows (3, M); min(axis=0) would be ten times slower."""
+    a, b, c = corners
+    return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+
+
+def _crossings(x, y, triangle, height):
+    """Where lines at `height` (R,) enter and leave their triangles: the two sides that they cross, left and right.
+
+    The left crossing is the smallest of three, one per side, where a side that is not crossed counts as infinity.
+    """
+    left, right = np.full(len(height), np.inf, np.float32), np.full(len(height), -np.inf, np.float32)
+    for start, end in ((0, 1), (1, 2), (2, 0)):
+        run, rise = x[end] - x[start], y[end] - y[start]
+        slope = run / np.where(rise == 0, np.float32(np.inf), rise)
+        way = height - y[start][triangle]
+        crossing = x[start][triangle] + way * slope[triangle]
+        missed = (way * (height - y[end][triangle]) > 0) | (rise == 0)[triangle]
+        left = np.minimum(left, np.where(missed, np.float32(np.inf), crossing))
+        right = np.maximum(right, np.where(missed, np.float32(-np.inf), crossing))
+    return left, right
+
+
+def _pixels_between(low, high, size):
+    """First and last pixel of 0 to size - 1 whose centres lie between low and high; none if first > last."""
+    first = np.clip(np.ceil(low - np.float32(0.5)), 0, size)
+    return first, np.clip(np.floor(high - np.float32(0.5)), -1, size - 1)
+
+
+def _count_up(first, last):
+    """first, first + 1, ..., last for each of the pairs, one after the other: whose count it is, and the count."""
+    length = np.maximum(last - first + 1, 0).astype(np.intp)
+    owner = np.repeat(np.arange(len(length)), length)
+    start = np.cumsum(length) - length
+    return owner, (np.arange(len(owner)) - (start - first.astype(np.intp))[owner]).astype(np.float32)
+
+
+def _barycentric(x, y, area, triangle, across, along):
+    """Weights (3, K) of the corners of triangles at places (across, along): each is linear, 1 at its corner."""
+    across, along = across - x[0][triangle], along - y[0][triangle]
+    weights = np.empty((3, len(triangle)), np.float32)
+    weights[1] = ((y[2] - y[0]) / area)[triangle] * across + ((x[0] - x[2]) / area)[triangle] * along
+    weights[2] = ((y[0] - y[1]) / area)[triangle] * across + ((x[1] - x[0]) / area)[triangle] * along
     weights[0] = 1 - weights[1] - weights[2]
     return weights

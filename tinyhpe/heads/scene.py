@@ -8,6 +8,7 @@ pixels     z-buffer -> paint -> light -> background -> camera noise
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ from tinyhpe.pose.angles import euler_to_matrix
 from tinyhpe.pose.levels import sample_poses
 
 SUPERSAMPLING = 2
-NECK_PIVOT = np.array([0.0, -1.3, -1.4])  # where the head turns on the neck
+NECK_PIVOT = np.array([0.0, -1.3, -1.4], np.float32)  # where the head turns on the neck
 CAMERA_DISTANCE = (9.0, 50.0)  # 0.6 m to 3 m, in eye distances
 CROP_JITTER = 0.03
 PAINT_COORDINATES = 5
@@ -89,9 +90,11 @@ def sample_person(rng: np.random.Generator) -> Person:
     traits, expression = sample_traits(rng), sample_expression(rng)
     looks = sample_looks(expression, rng)
     points = build_head(traits, expression, girth=np.exp(rng.normal(0, 0.1)))
-    clothing, hairy = dress(points, rng)
-    skin = Surface(points, _skin_places(hairy), Material.SKIN, follows=_follows())
-    return Person([skin, *clothing], head_landmarks(points), looks)
+    outfit = dress(points, rng)
+    buried = np.zeros(points.shape[:2], bool)
+    buried[: JAW_ROW + 1] = outfit.covered
+    skin = Surface(points, _skin_places(outfit.hairy), Material.SKIN, follows=_follows(), buried=buried)
+    return Person([skin, *outfit.surfaces], head_landmarks(points), looks)
 
 
 def _skin_places(hairy):
@@ -117,17 +120,17 @@ def _follows():
 
 def _posed(person: Person, pose, rng) -> tuple[list[Surface], np.ndarray]:
     """Surfaces and landmarks turned by the pose; the body turns by a random part of it, and tilts a little."""
-    turn = euler_to_matrix(pose)
+    turn = euler_to_matrix(pose).astype(np.float32)
     shares = rng.uniform((0, 0, 0), (1.0, 0.5, 0.6))
-    body = euler_to_matrix(pose * shares + rng.normal(0, (8, 4, 4)))
+    body = euler_to_matrix(pose * shares + rng.normal(0, (8, 4, 4))).astype(np.float32)
     pivot = NECK_PIVOT @ turn.T
     surfaces = []
     for surface in person.surfaces:
         points = surface.points @ turn.T
-        follows = np.asarray(surface.follows)[..., None]
+        follows = np.asarray(surface.follows, np.float32)[..., None]
         if follows.min() < 1:
             points = follows * points + (1 - follows) * ((surface.points - NECK_PIVOT) @ body.T + pivot)
-        surfaces.append(Surface(points, *list(vars(surface).values())[1:]))
+        surfaces.append(replace(surface, points=points.astype(np.float32, copy=False)))
     return surfaces, person.landmarks @ turn.T
 
 
@@ -186,33 +189,36 @@ def _wide_box(landmarks, margin):
 def _draw(surfaces, looks, camera, size, rng):
     """Colour (S, S, 3) already times coverage, coverage (S, S, 1) and depth (S, S) of the head, no background."""
     fine = size * SUPERSAMPLING
-    points, vertices, triangles, kinds, two_sided = _joined(surfaces)
+    points, values, triangles, kinds, two_sided = _joined(surfaces)
     screen = camera(points) * (fine, fine, 1)
     seen = rasterise(screen.astype(np.float32), triangles, two_sided, fine)
-    corners, weights = triangles[seen.triangle], seen.weights
-    mixed = _blended(vertices, corners, weights)
-    normal, place = mixed[:, :3], mixed[:, 3:]
-    normal /= np.maximum(np.sqrt((normal**2).sum(axis=1, keepdims=True)), 1e-6)
-    behind = two_sided[seen.triangle] & (normal[:, 2] < 0)
-    normal[behind] *= -1
-
-    kind = kinds[seen.triangle]
-    colour, gloss = np.empty((len(kind), 3), np.float32), np.empty(len(kind), np.float32)
-    for material in Material:
-        here = np.flatnonzero(kind == material)
-        if len(here):
-            colour[here], gloss[here] = paint(material, looks, place[here])
+    mixed = _blended(values, triangles.take(seen.triangle, axis=0).T, seen.weights)
+    normal, place = mixed[:3], mixed[3:]
+    normal /= np.maximum(np.sqrt(np.einsum("ak,ak->k", normal, normal)), 1e-6)
+    behind = two_sided[seen.triangle] & (normal[2] < 0)
+    normal *= np.where(behind, np.float32(-1), np.float32(1))
+    colour, gloss = _painted(looks, kinds[seen.triangle], place)
     light = sample_light(rng)
     lit = 1 - light.shadow * (1 - cast_shadows(light.lamps[0], seen, fine, fine / camera.side))
     colour = shade(light, colour, gloss, normal, lit)
     colour *= _exposure(colour, rng)
 
-    rgba = np.zeros((fine * fine, 4), np.float32)
-    rgba[seen.pixel] = np.concatenate([np.minimum(colour, 1.5), np.ones_like(colour[:, :1])], axis=1)
-    rgba = _mean_of_blocks(rgba.reshape(fine, fine, 4))
+    rgba = np.zeros((4, fine * fine), np.float32)
+    rgba[:3, seen.pixel], rgba[3, seen.pixel] = np.minimum(colour, 1.5), 1
+    rgba = np.ascontiguousarray(_mean_of_blocks(rgba.reshape(4, fine, fine)).transpose(1, 2, 0))
     depth = np.full(fine * fine, np.nan, np.float32)
     depth[seen.pixel] = seen.depth
     return rgba[..., :3], rgba[..., 3:], depth.reshape(fine, fine)[::SUPERSAMPLING, ::SUPERSAMPLING].copy()
+
+
+def _painted(looks, kind, place):
+    """Colour (3, K) and gloss (K,) of points at place (5, K): every material by its own painter."""
+    colour, gloss = np.empty((3, len(kind)), np.float32), np.empty(len(kind), np.float32)
+    for material in Material:
+        here = np.flatnonzero(kind == material)
+        if len(here):
+            colour[:, here], gloss[here] = paint(material, looks, place[:, here])
+    return colour, gloss
 
 
 def _exposure(colour, rng):
@@ -222,40 +228,49 @@ def _exposure(colour, rng):
 
 
 def _mean_of_blocks(image):
-    """(S * n, S * n, C) to (S, S, C), n being SUPERSAMPLING; adding slices is much faster than mean(axis=...)."""
+    """(C, S * n, S * n) to (C, S, S), n being SUPERSAMPLING; adding slices is much faster than mean(axis=...)."""
     n = SUPERSAMPLING
-    return sum(image[row::n, column::n] for row in range(n) for column in range(n)) / n**2
+    return sum(image[:, row::n, column::n] for row in range(n) for column in range(n)) / n**2
 
 
 def _joined(surfaces):
-    """All surfaces as one: points (V, 3), normals with painter's coordinates (V, 8), triangles, their kinds."""
+    """All surfaces as one: points (V, 3), normals with painter's coordinates (8, V), triangles (M, 3), and what
+    they are made of and whether both sides can be seen, (M,) each."""
     offset, parts = 0, []
     for surface in surfaces:
         rows, columns = surface.points.shape[:2]
-        triangles = grid_triangles(rows, columns, surface.closed)
-        vertices = np.zeros((rows, columns, 3 + PAINT_COORDINATES), np.float32)
-        vertices[..., :3] = grid_normals(surface.points, surface.closed)
-        vertices[..., 3 : 3 + surface.paint.shape[-1]] = surface.paint
+        triangles = _drawn(surface, grid_triangles(rows, columns, surface.closed))
+        values = np.zeros((3 + PAINT_COORDINATES, rows * columns), np.float32)
+        values[:3] = grid_normals(surface.points, surface.closed).reshape(-1, 3).T
+        values[3 : 3 + surface.paint.shape[-1]] = surface.paint.reshape(rows * columns, -1).T
         count = len(triangles)
         parts.append(
             (
                 surface.points.reshape(-1, 3),
-                vertices.reshape(rows * columns, -1),
+                values,
                 triangles + offset,
                 np.full(count, surface.material, np.int8),
                 np.full(count, surface.two_sided),
             )
         )
         offset += rows * columns
-    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+    points, values, *rest = zip(*parts, strict=True)
+    return [np.concatenate(points), np.concatenate(values, axis=1), *map(np.concatenate, rest)]
+
+
+def _drawn(surface, triangles):
+    """The triangles of a surface without those whose three corners are buried."""
+    if surface.buried is None:
+        return triangles
+    buried = surface.buried.ravel()
+    a, b, c = triangles.T
+    return triangles[~(buried[a] & buried[b] & buried[c])]
 
 
 def _blended(values, corners, weights):
-    """Values (V, C) at the corners (K, 3) of triangles, mixed by weights (K, 3): (K, C)."""
-    mixed = values[corners[:, 0]] * weights[:, :1]
-    mixed += values[corners[:, 1]] * weights[:, 1:2]
-    mixed += values[corners[:, 2]] * weights[:, 2:]
-    return mixed
+    """Values (C, V) at the corners (3, K) of triangles, mixed by weights (3, K): (C, K)."""
+    a, b, c = np.ascontiguousarray(corners)
+    return np.stack([value[a] * weights[0] + value[b] * weights[1] + value[c] * weights[2] for value in values])
 
 
 def contact_sheet(images, columns: int = 10) -> np.ndarray:

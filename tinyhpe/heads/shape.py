@@ -289,26 +289,37 @@ def _neck(jaw: np.ndarray, girth: float) -> np.ndarray:
 
 def build_head(traits: Traits, expression: Expression, girth: float = 1.0) -> np.ndarray:
     """Points (rows, COLUMNS, 3) of a head with its neck, in the frame of pose zero."""
-    rotation, origin = _alignment(traits)
-    face = _assembled(traits, expression)
+    modelled = _modelled(traits)
+    rotation, origin = _alignment(traits, modelled)
+    _express(modelled[DOME_ROWS:], expression, *_face_places())
+    face = _individual(traits, modelled)
     points = np.concatenate([face, _neck(face[-1], girth)])
-    return (points - origin) @ rotation.T + origin
+    return ((points - origin) @ rotation.T + origin).astype(np.float32)
 
 
-def _assembled(traits: Traits, expression: Expression) -> np.ndarray:
-    """Dome and face with features, stretched and warped, (JAW_ROW + 1, COLUMNS, 3)."""
+def _modelled(traits: Traits) -> np.ndarray:
+    """Dome and face with features, at rest, (JAW_ROW + 1, COLUMNS, 3) float32."""
     dome, face = _dome(traits), _face(traits)
-    u, v = canonical()[DOME_ROWS : JAW_ROW + 1, :, 0], FACE_HEIGHTS
-    face[:, AHEAD, 2] += _features(traits, u[:, AHEAD], v[:, AHEAD]) * FRONT[AHEAD]
-    _express(face, expression, u, v)
-    points = np.concatenate([dome, face])
+    u, v = (place[:, AHEAD] for place in _face_places())
+    face[:, AHEAD, 2] += _features(traits, u, v) * FRONT[AHEAD]
+    return np.concatenate([dome, face], dtype=np.float32)
+
+
+def _face_places():
+    """Where the points of the face are on the mean head: u (right) and v (up), (FACE_ROWS, COLUMNS) each."""
+    return canonical()[DOME_ROWS : JAW_ROW + 1, :, 0], FACE_HEIGHTS
+
+
+def _individual(traits: Traits, modelled: np.ndarray) -> np.ndarray:
+    """Points (..., 3) of the modelled head moved to this person's proportions: stretched, scaled and warped."""
+    points = modelled.copy()
     landmark_heights = np.array([-1.75, -1.04, -0.69, 0.0, CROWN_HEIGHT])
     lengths = np.diff(landmark_heights) * traits.stretch[::-1]
     stretched = np.concatenate([[0], np.cumsum(lengths)]) - lengths[:3].sum()
     points[..., 1] = _extended_interp(points[..., 1], landmark_heights, stretched)
-    points *= (traits.width, 1, traits.depth)
+    points *= np.array((traits.width, 1, traits.depth), np.float32)
     for wave, phase, amplitude in traits.warp:
-        points += np.sin(points @ wave + phase)[..., None] * amplitude
+        points += np.sin(points @ wave + np.float32(phase))[..., None] * amplitude
     return points
 
 
@@ -408,14 +419,20 @@ ZERO_PITCH = -0.5
 def reference_landmarks() -> np.ndarray:
     """Landmarks (68, 3) of the mean head at pose zero: they define where every head of this package looks."""
     tip = euler_to_matrix([0.0, ZERO_PITCH, 0.0])
-    return head_landmarks(_assembled(Traits(), Expression())) @ tip.T
+    return _landmarks_of(Traits(), _modelled(Traits())) @ tip.T
 
 
-def _alignment(traits: Traits) -> tuple[np.ndarray, np.ndarray]:
+def _landmarks_of(traits: Traits, modelled: np.ndarray) -> np.ndarray:
+    """Landmarks (68, 3) of a modelled head in this person's proportions, without moving all its other points."""
+    corners = modelled.reshape(-1, 3)[LANDMARK_CORNERS]
+    return (_individual(traits, corners) * LANDMARK_WEIGHTS).sum(axis=1)
+
+
+def _alignment(traits: Traits, modelled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rotation (3, 3), and the origin to turn about, that bring the face at rest to pose zero.
 
     A receding chin or a long nose must not read as a turn of the head. So pose zero of every person is where
     the 68 landmarks fit those of the mean head best, which is also how a face model is fitted to a photo.
     """
-    rest = head_landmarks(_assembled(traits, Expression()))
+    rest = _landmarks_of(traits, modelled)
     return best_rotation(rest, reference_landmarks()), np.array([0.0, 0.0, -1.0])

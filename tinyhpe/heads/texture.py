@@ -146,7 +146,7 @@ def _sample_skin_and_hair(rng):
 
 
 def paint(material: Material, looks: Looks, place: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
-    """Colour (K, 3) and gloss (K,) or one number of K points at `place` (K, 5) of a material."""
+    """Colour (3, K) and gloss (K,) or one number of K points at `place` (5, K) of a material."""
     if material == Material.SKIN:
         return _paint_skin(looks, place)
     if material == Material.EAR:
@@ -158,11 +158,11 @@ def paint(material: Material, looks: Looks, place: np.ndarray) -> tuple[np.ndarr
     if material == Material.HAT:
         return _paint_cloth(looks, looks.hat, place), 0.1
     colour = looks.frame if material == Material.FRAME else looks.lens
-    return np.repeat(colour[None], len(place), axis=0), 1.5
+    return colour[:, None], 1.5
 
 
 class _Canvas:
-    """Colours (K, 3) of points that layers of paint are laid on."""
+    """Colours (3, K) of points that layers of paint are laid on."""
 
     def __init__(self, colour):
         self.colour = colour
@@ -170,24 +170,23 @@ class _Canvas:
     @classmethod
     def primed(cls, colour, count):
         """`count` points of one colour."""
-        return cls(np.repeat(np.asarray(colour, np.float32)[None], count, axis=0))
+        return cls(np.repeat(np.asarray(colour, np.float32)[:, None], count, axis=1))
 
     @contextmanager
     def part(self, points):
         """A canvas of some of the points, whose paint comes back when the block ends: a feature is few points."""
-        canvas = _Canvas(self.colour[points])
+        canvas = _Canvas(self.colour[:, points])
         yield canvas
-        self.colour[points] = canvas.colour
+        self.colour[:, points] = canvas.colour
 
     def shade(self, amount):
         """Darkens by `amount` (K,), 0 to 1."""
-        self.colour *= (1 - amount)[:, None]
+        self.colour *= 1 - amount
 
     def lay(self, cover, colour):
-        """Covers with another colour; `cover` (K,) is its opacity."""
-        cover = cover[:, None]
+        """Covers with another colour, (3,) or (3, K); `cover` (K,) is its opacity."""
         self.colour *= 1 - cover
-        self.colour += cover * np.asarray(colour, np.float32)
+        self.colour += cover * np.asarray(colour, np.float32).reshape(3, -1)
 
 
 def _hill(x, centre, width):
@@ -196,12 +195,12 @@ def _hill(x, centre, width):
 
 def _paint_skin(looks, place):
     """All skin gets blotches and the shade of the neck; only what lies on the front gets a face."""
-    u, v, w, below, hairy = place.T
-    canvas = _Canvas.primed(looks.skin, len(place))
+    u, v, w, below, hairy = place
+    canvas = _Canvas.primed(looks.skin, len(u))
     waves, phases, amplitudes = (np.asarray(part, np.float32) for part in looks.blotches)
-    canvas.colour *= 1 + (np.sin(place[:, :3] @ waves.T + phases) @ amplitudes)[:, None]
+    canvas.colour *= 1 + amplitudes @ np.sin(waves @ place[:3] + phases[:, None])
     canvas.shade(0.25 * smooth_step(below, 0.0, 0.5) * smooth_step(below, 1.9, 1.0))
-    gloss = np.ones(len(place), np.float32)
+    gloss = np.ones(len(u), np.float32)
     face = np.flatnonzero((w > -1.05) & (below < 0.4) & (v < 0.8))
     with canvas.part(face) as painted:
         _paint_face(painted, looks, u[face], v[face])
@@ -231,7 +230,8 @@ def _paint_face(canvas, looks, u, v):
 def _paint_blush_and_shade(canvas, looks, sideways, v):
     blush = 0.5 * _hill(sideways, 0.72, 0.28) * _hill(v, -0.45, 0.22)
     blush += 0.35 * _hill(sideways, 0, 0.2) * _hill(v, -0.55, 0.12)
-    canvas.colour *= 1 - (0.18 * (1 + 0.7 * looks.makeup) * blush)[:, None] * np.array((0, 1, 0.9), np.float32)
+    blush *= 0.18 * (1 + 0.7 * looks.makeup)
+    canvas.colour *= 1 - np.array((0, 1, 0.9), np.float32)[:, None] * blush
     shade = 0.26 * _hill(sideways, 0.46, 0.22) * _hill(v, 0.0, 0.12)  # eye sockets
     shade += 0.20 * _hill(sideways, 0.21, 0.06) * _hill(v, -0.03, 0.14)  # beside the root of the nose
     shade += 0.30 * _hill(sideways, 0, 0.22) * _hill(v, -0.73, 0.04)  # under the nose
@@ -267,14 +267,14 @@ def _paint_eye(canvas, looks, u, v):
     within = (np.abs(along) < half_width).astype(np.float32)
     open_part = smooth_step(opening - np.abs(up), -0.014, 0.014) * within
     shadow = np.clip(0.75 + 4 * (opening - up), 0.5, 1)
-    white = EYE_WHITE * shadow[:, None]
+    white = EYE_WHITE[:, None] * shadow
     side = np.sign(u)
     right, above = along * side - looks.gaze[0], up - looks.gaze[1]
     radius = np.hypot(right, above)
-    for outer, inner, colour in ((0.108, 0.085, looks.iris), (0.052, 0.036, 0.02)):
-        cover = smooth_step(radius, outer, inner)[:, None]
+    for outer, inner, colour in ((0.108, 0.085, looks.iris[:, None]), (0.052, 0.036, 0.02)):
+        cover = smooth_step(radius, outer, inner)
         white = white * (1 - cover) + colour * cover
-    glint = smooth_step(np.hypot(right - 0.03, above - 0.03), 0.03, 0.015)[:, None]
+    glint = smooth_step(np.hypot(right - 0.03, above - 0.03), 0.03, 0.015)
     canvas.lay(open_part, white * (1 - glint) + glint)
     lashes = looks.lashes * _hill(up, opening, 0.02) * (np.abs(along) < half_width * 1.05) * (up > -0.02)
     canvas.lay(np.clip(lashes, 0, 0.95), LASH)
@@ -300,21 +300,23 @@ def _paint_mouth(canvas, looks, sideways, v):
 
 
 def _paint_ear(looks, place):
-    canvas = _Canvas.primed(looks.skin * (1.02, 0.93, 0.91), len(place))
-    canvas.shade(0.45 * _hill(place[:, 2], 0.3, 0.2) + 0.2 * _hill(place[:, 2], 0.6, 0.08))
+    radius = place[2]
+    canvas = _Canvas.primed(looks.skin * (1.02, 0.93, 0.91), len(radius))
+    canvas.shade(0.45 * _hill(radius, 0.3, 0.2) + 0.2 * _hill(radius, 0.6, 0.08))
     return canvas.colour
 
 
 def _paint_hair(looks, place):
     """Strands: fine waves across, slow ones along, so that the lines run down the head."""
     waves, phases, strength = looks.strands
-    around = np.arctan2(place[:, 0], place[:, 2] + 1.25)
-    radius = np.hypot(place[:, 0], place[:, 2] + 1.25)
-    across = np.stack([place[:, 1], np.sin(around) * 2, np.cos(around) * 2 + 0.5 * radius], axis=-1)
-    light = 1 + strength * np.sin(across @ waves.T.astype(np.float32) + phases.astype(np.float32)).sum(axis=1)
-    return looks.hair * np.maximum(light, 0.2)[:, None]
+    right, up, ahead = place[0], place[1], place[2] + 1.25
+    around = np.arctan2(right, ahead)
+    across = np.stack([up, np.sin(around) * 2, np.cos(around) * 2 + 0.5 * np.hypot(right, ahead)])
+    lines = np.sin(waves.astype(np.float32) @ across + phases.astype(np.float32)[:, None])
+    light = 1 + strength * (lines[0] + lines[1] + lines[2])
+    return looks.hair[:, None] * np.maximum(light, 0.2)
 
 
 def _paint_cloth(looks, colour, place):
     wave, strength = looks.pattern
-    return colour * (1 - strength * (np.sin(place[:, :3] @ wave.astype(np.float32)) > 0.3))[:, None]
+    return colour[:, None] * (1 - strength * (np.sin(wave.astype(np.float32) @ place[:3]) > 0.3))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +33,8 @@ class Surface:
     """A grid of points (rows, columns, 3) and how it is drawn.
 
     paint (rows, columns, 3 or 4): where each point lies in its painter's own coordinates. follows: how much it
-    turns with the head rather than with the body, a number or (rows, 1).
+    turns with the head rather than with the body, a number or (rows, 1). buried (rows, columns): points that lie
+    under another surface, where nobody sees them; there is no need to draw what lies between them.
     """
 
     points: np.ndarray
@@ -41,6 +43,7 @@ class Surface:
     closed: bool = True
     two_sided: bool = False
     follows: float | np.ndarray = 1.0
+    buried: np.ndarray | None = None
 
 
 HEAD_RADIUS = 1.15
@@ -67,29 +70,36 @@ def sphere(rows: int, columns: int) -> np.ndarray:
     return np.stack([x, np.broadcast_to(np.cos(down), x.shape), z], axis=-1)
 
 
-def dress(head: np.ndarray, rng: np.random.Generator) -> tuple[list[Surface], np.ndarray | float]:
-    """Everything that a person wears, drawn by chance: hair, maybe a hat or glasses, ears and clothes.
+class Outfit(NamedTuple):
+    """What a person wears. hairy (JAW_ROW + 1, COLUMNS) or one number: how hairy the scalp is, which is painted
+    on the skin and makes the hairline soft; covered (JAW_ROW + 1, COLUMNS): where hair or a hat hides the skin."""
 
-    Also how hairy the scalp is, (JAW_ROW + 1, COLUMNS) or one number: the skin is painted with it, which makes
-    the hairline soft.
-    """
-    hairy = 0.0
+    surfaces: list[Surface]
+    hairy: np.ndarray | float
+    covered: np.ndarray
+
+
+def dress(head: np.ndarray, rng: np.random.Generator) -> Outfit:
+    """Everything that a person wears, drawn by chance: hair, maybe a hat or glasses, ears and clothes."""
+    hairy, shells = 0.0, []
     surfaces = [ear(head, side, size, flare) for size, flare in [_ear_kind(rng)] for side in (-1, 1)]
     style = rng.choice(STYLES, p=STYLE_CHANCES)
     hat = rng.choice([*HAT_LINES, ""], p=(0.04, 0.03, 0.02, 0.04, 0.87))
     if hat:
-        surfaces += headgear(head, hat, rng)
+        shells = headgear(head, hat, rng)
         style = rng.choice(("bald", "bob", "long"), p=(0.6, 0.15, 0.25)) if hat != "scarf" else "bald"
     elif style != "bald":
         shell, hairy = hair_shell(head, style, rng)
-        surfaces.append(shell)
+        shells = [shell]
+    surfaces += shells
     if style in ("bob", "long"):
         surfaces.append(mane(head, style, Material.HAIR, rng))
     if style == "tied":
         surfaces.append(knot(head, rng))
     if rng.random() < 0.15:
         surfaces += glasses(head, rng)
-    return surfaces + clothes(rng), hairy
+    covered = ~shells[0].buried if shells else np.zeros((JAW_ROW + 1, COLUMNS), bool)
+    return Outfit(surfaces + clothes(rng), hairy, covered)
 
 
 def _ear_kind(rng):
@@ -123,12 +133,13 @@ def _waves(directions: np.ndarray, rng: np.random.Generator, frequency: float) -
     return np.sin(directions @ waves.T + phases).sum(axis=-1) / np.sqrt(2)
 
 
-def _shell(head, line, thickness, edge):
+def _shell(head, line, thickness, edge, material) -> Surface:
     """The scalp above `line` lifted by `thickness` along its normals; below it, sunk out of sight."""
     skull = head[: JAW_ROW + 1]
     cover = smooth_step(_above(line), -0.2 * edge, edge)
-    lift = cover * thickness - 0.06 * (1 - cover)
-    return skull + grid_normals(skull, closed=True) * lift[..., None]
+    lift = (cover * thickness - 0.06 * (1 - cover)).astype(np.float32)
+    points = skull + grid_normals(skull, closed=True) * lift[..., None]
+    return Surface(points, canonical()[: JAW_ROW + 1], material, buried=lift <= 0)
 
 
 def _above(line):
@@ -169,9 +180,8 @@ def hair_shell(head: np.ndarray, style: str, rng: np.random.Generator) -> tuple[
     height = directions[..., 1]
     volume = 1 + rng.normal(0.3, 0.5) * smooth_step(height, 0.8, 1.9) + rng.normal(0, 0.25) * directions[..., 0]
     thickness = np.maximum(thick * volume * (1 + 0.3 * lumps), 0.015)
-    shell = _shell(head, line, thickness, edge=0.3)
     hairy = smooth_step(_above(line), -0.04, 0.14)
-    return Surface(shell, canonical()[: JAW_ROW + 1], Material.HAIR), hairy
+    return _shell(head, line, thickness, 0.3, Material.HAIR), hairy
 
 
 def mane(head: np.ndarray, style: str, material: Material, rng: np.random.Generator) -> Surface:
@@ -221,7 +231,7 @@ def headgear(head: np.ndarray, kind: str, rng: np.random.Generator) -> list[Surf
     line = np.interp(AROUND, HAIRLINE_PLACES, HAT_LINES[kind]) + rng.normal(0, 0.08) + rng.normal(0, 0.06) * SIN
     height = canonical()[: JAW_ROW + 1, :, 1]
     thick = rng.uniform(0.08, 0.16) + rng.uniform(0, 0.3) * smooth_step(height, 0.8, 1.9)
-    shell = Surface(_shell(head, line, thick, 0.05), canonical()[: JAW_ROW + 1], Material.HAT)
+    shell = _shell(head, line, thick, 0.05, Material.HAT)
     if kind == "cap":
         return [shell, _brim(head, rng.uniform(0.75, 0.95), 1.3, rng.uniform(0.6, 1.0), rng.uniform(0.0, 0.35))]
     if kind == "hat":

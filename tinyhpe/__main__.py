@@ -1,0 +1,7 @@
+"""python -m tinyhpe"""
+
+import sys
+
+from tinyhpe.cli import main
+
+sys.exit(main())
