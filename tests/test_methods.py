@@ -1,0 +1,112 @@
+"""The methods: what the paper says of them, in numbers."""
+
+import numpy as np
+import pytest
+
+from tinyhpe import methods
+from tinyhpe.datasets.augment import normalise
+from tinyhpe.errors import InputError
+from tinyhpe.methods.hopenet import HopeNet
+from tinyhpe.methods.siamese import Siamese
+from tinyhpe.nn.files import save_arrays
+from tinyhpe.tensor import Tensor
+
+
+def some_crops(count, size=43):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, size, size, 3)).astype(np.uint8)
+    return images, rng.uniform(-60, 60, (count, 3)).astype(np.float32)
+
+
+def test_the_ensemble_layer_runs_the_backbone_once_on_each_image():
+    images, poses = some_crops(6)
+    model, seen = Siamese(input_size=43), []
+    backbone_forward = model.backbone.forward
+    model.backbone.forward = lambda x: seen.append(len(x)) or backbone_forward(x)
+    model.loss("ranking", Tensor(normalise(images)), poses)
+    assert seen == [6]  # not the 30 or 15 of the pairs
+
+
+def test_ranking_losses_of_the_three_angles_are_separate():
+    images, poses = some_crops(4)
+    poses[:, 1] = 10.0  # all pitches on one level: the best loss is log 2, at equal scores
+    model = Siamese(input_size=43)
+    model.backbone.fc.weight.data[:, 1] = 0
+    losses = model.loss("ranking", Tensor(normalise(images)), poses)
+    assert losses["pitch"].item() == pytest.approx(np.log(2), rel=1e-6)
+    sum(losses.values()).backward()
+    np.testing.assert_allclose(model.backbone.fc.weight.grad[:, 1], 0, atol=1e-7)
+    assert np.abs(model.backbone.fc.weight.grad[:, 0]).max() > 1e-3
+
+
+def test_the_affine_fit_turns_scores_on_any_scale_into_degrees():
+    images, _ = some_crops(40)
+    model = Siamese(input_size=32)
+    scores = model.evaluate_network(images)
+    slopes, intercepts = np.array([50.0, -7.0, 3.0]), np.array([1.0, -20.0, 5.0])
+    model.fit_head(scores, scores * slopes + intercepts)  # as if the scores were right, on another scale
+    np.testing.assert_allclose(model.predict(images), scores * slopes + intercepts, atol=1e-3)
+
+
+def test_the_affine_fit_is_the_best_line_for_noisy_scores():
+    images, poses = some_crops(40)
+    model = Siamese(input_size=32)
+    scores = model.evaluate_network(images)
+    model.fit_head(scores, poses)
+    residual = model.predict(images) - poses
+    for i in range(3):  # normal equations: the residual is orthogonal to 1 and to the score
+        np.testing.assert_allclose([residual[:, i].mean(), (residual[:, i] * scores[:, i]).mean()], 0, atol=1e-3)
+
+
+def test_hopenet_answers_the_expected_angle_of_its_softmax():
+    logits = np.full((1, 3, 66), -1e4, np.float32)
+    logits[0, 0, 33] = 0.0  # yaw: all on the level [0, 3)
+    logits[0, 1, [33, 35]] = 0.0  # pitch: half on [0, 3), half on [6, 9)
+    logits[0, 2] = 0.0  # roll: anything
+    np.testing.assert_allclose(HopeNet(input_size=32).decode(logits.reshape(1, -1)), [[1.5, 4.5, 0.0]], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_every_method_trains_all_its_parameters_and_answers_in_degrees(name):
+    images, poses = some_crops(5)
+    model = methods.build(name, input_size=43)
+    for stage in model.stages:
+        losses = model.loss(stage, Tensor(normalise(images)), poses)
+        assert list(losses) == ["yaw", "pitch", "roll"]
+        sum(losses.values()).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert model.predict(images).shape == (5, 3)
+
+
+def test_prediction_looks_at_the_centre_and_leaves_the_statistics_alone():
+    images, _ = some_crops(3)
+    model = methods.build("direct", input_size=32)
+    before = model.backbone.bn1.running_mean.copy()
+    expected = model.predict(images)
+    images[:, :5], images[:, :, -5:] = 0, 255
+    np.testing.assert_array_equal(model.predict(images), expected)
+    np.testing.assert_array_equal(model.backbone.bn1.running_mean, before)
+    assert model.training
+
+
+def test_a_saved_model_is_built_again_from_its_file_alone(tmp_path):
+    images, _ = some_crops(3)
+    model = methods.build("hopenet", stem="3x3", input_size=32, seed=5)
+    description = {"method": "hopenet", "network": "r18n", "stem": "3x3", "input_size": 32}
+    methods.save_model(tmp_path / "model.safetensors", model, description)
+    loaded, _ = methods.load_model(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(images), model.predict(images))
+
+
+def test_files_that_are_no_model_of_ours_are_refused(tmp_path):
+    save_arrays(tmp_path / "foreign.safetensors", {"w": np.ones(2, np.float32)}, {})
+    with pytest.raises(InputError, match="does not say what model it holds"):
+        methods.load_model(tmp_path / "foreign.safetensors")
+    description = {"method": "siamese", "network": "resnet18", "stem": "7x7", "input_size": 48}
+    methods.save_model(tmp_path / "other.safetensors", methods.build("direct"), description)
+    with pytest.raises(InputError, match="another architecture"):
+        methods.load_model(tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="choose one of siamese"):
+        methods.build("quaternion")
+    with pytest.raises(InputError, match="choose one of resnet18"):
+        methods.build("direct", network="vgg")
