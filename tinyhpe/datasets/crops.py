@@ -16,13 +16,17 @@ from math import ceil, floor, isfinite
 import numpy as np
 from PIL import Image
 
-from tinyhpe.datasets.photos import open_photo
+from tinyhpe.datasets.photos import check_photo, open_photo
 from tinyhpe.errors import InputError
 
 Box = tuple[float, float, float, float]
 
 TEST_WIDENING = 0.2
 TRAINING_WIDENING = (0.2, 0.4)
+
+# mean box around the 68 landmarks of 400 photos of AFLW2000 (450x450), of the photo's side
+DEFAULT_WIDTH, DEFAULT_HEIGHT, DEFAULT_CENTRE_Y = 0.426, 0.418, 0.611
+LARGEST_BOX = 10  # times the photo's longer side
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,19 @@ def landmark_box(landmarks) -> Box:
     return float(x.min()), float(y.min()), float(np.ptp(x)), float(np.ptp(y))
 
 
+def default_box(photo_width: int, photo_height: int) -> Box:
+    """Where the face is in a photo of a head, if nobody has said where: brows to chin, like `landmark_box`.
+
+    In 400 square photos of AFLW2000 the face box lies on average at (0.499, 0.611) of the photo and measures
+    0.426 x 0.418 of it; one standard deviation of these is 0.02 to 0.07. The same box is taken from the square in
+    the middle of a wide photo, and from the one at the top of a tall photo, which shows shoulders and chest below
+    the head: a guess, not a measurement. Only for photos like these, filled by one head; otherwise give the box.
+    """
+    side = min(photo_width, photo_height)
+    width, height = DEFAULT_WIDTH * side, DEFAULT_HEIGHT * side
+    return (photo_width - width) / 2, DEFAULT_CENTRE_Y * side - height / 2, width, height
+
+
 def training_box(face_box: Box, k: float) -> Box:
     """The face box as HopeNet widens it in training; k is drawn from 0.2 to 0.4 for every photo anew."""
     return _widen(face_box, left=0.6 * k, top=2 * k, right=0.6 * k, bottom=0.6 * k)
@@ -114,7 +131,7 @@ def crop_photo(photo: Image.Image, box: Box, size: int) -> np.ndarray:
     check_box(box, *photo.size)
     x, y, side, _ = box
     factor = floor(side / (4 * size))
-    if factor > 1:  # first whole pixels, by averaging: a large photo costs little, a huge box no memory
+    if factor > 1:  # first whole pixels, by averaging: a large photo costs little
         photo, x, y, side = photo.reduce(factor), x / factor, y / factor, side / factor
     left, top = floor(x), floor(y)
     piece = photo.crop((left, top, ceil(x + side), ceil(y + side)))
@@ -123,16 +140,32 @@ def crop_photo(photo: Image.Image, box: Box, size: int) -> np.ndarray:
 
 
 def check_box(box: Box, photo_width: int, photo_height: int) -> None:
-    """Raises InputError unless the box is made of numbers, at least a pixel large, and partly in the photo."""
+    """Raises InputError unless the box is of a sensible size and at least partly in the photo."""
     x, y, width, height = box
     text = ",".join(f"{value:g}" for value in box)
-    if not all(isfinite(value) for value in box) or width < 1 or height < 1:
+    if not all(isfinite(value) for value in box):
+        raise InputError(f"box {text}: NaN and infinity are no pixels; give x,y,width,height")
+    if width < 1 or height < 1:
         raise InputError(f"box {text}: width and height must be at least 1 pixel; give x,y,width,height")
+    if max(width, height) > LARGEST_BOX * max(photo_width, photo_height):
+        raise InputError(
+            f"box {text} is more than {LARGEST_BOX} times as large as the photo, which is "
+            f"{photo_width}x{photo_height}; give x,y,width,height in pixels of this photo"
+        )
     if x >= photo_width or y >= photo_height or x + width <= 0 or y + height <= 0:
         raise InputError(
             f"box {text} lies outside the photo, which is {photo_width}x{photo_height}; "
             "give x,y,width,height in pixels from the upper left corner"
         )
+
+
+def check_crop(path, box: Box) -> None:
+    """Raises InputError, one line that names the photo, unless photo and box are sound and meet each other."""
+    size = check_photo(path)
+    try:
+        check_box(box, *size)
+    except InputError as problem:
+        raise InputError(f"{path}: {problem}") from None
 
 
 def parse_box(text: str) -> Box:

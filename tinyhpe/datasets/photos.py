@@ -4,13 +4,14 @@ import threading
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from tinyhpe.errors import InputError
 
 MINIMUM_SIDE = 16
 SIXTEEN_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 JPEG_END = b"\xff\xd9"
+LYING_ORIENTATIONS = (5, 6, 7, 8)  # of EXIF: those that exchange width and height
 
 # warnings.catch_warnings changes the whole process; one photo at a time keeps the threads out of each other's way
 _one_at_a_time = threading.Lock()
@@ -26,12 +27,13 @@ def open_photo(path) -> Image.Image:
     return _read(path, _to_rgb)
 
 
-def check_photo(path) -> None:
-    """Raises InputError as `open_photo` would, but looks only at the head and the tail of the file.
+def check_photo(path) -> tuple[int, int]:
+    """The width and height of the upright photo; raises InputError as `open_photo` would.
 
-    A data set of 122,450 photos is checked in a minute before training, not on the third day of it.
+    Of a JPEG it looks only at the head and the tail, so that a data set of 122,450 photos is checked in a minute
+    before training, not on the third day of it; damage in the middle of a JPEG passes, Pillow decodes that anyway.
     """
-    _read(path, _check_end)
+    return _read(path, _measure)
 
 
 def _read(path, use):
@@ -44,7 +46,7 @@ def _read(path, use):
                 return use(image)
     except _Unsuitable as problem:
         raise InputError(f"{path}: {problem}") from None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path}: no such file; check the name") from None
     except IsADirectoryError:
         raise InputError(f"{path}: a folder, not a photo; name the photos in it") from None
@@ -73,13 +75,21 @@ def _check_size(image):
         )
 
 
-def _check_end(image):
+def _measure(image):
+    if not _is_complete_jpeg(image):
+        _to_rgb(image)
+    width, height = image.size
+    turned = image.getexif().get(ExifTags.Base.Orientation) in LYING_ORIENTATIONS
+    return (height, width) if turned else (width, height)
+
+
+def _is_complete_jpeg(image):
+    """True if the mark of a JPEG's end is where it should be; False also where only decoding can tell."""
     if image.format != "JPEG":
-        return
+        return False
     image.fp.seek(0, 2)
     image.fp.seek(max(0, image.fp.tell() - 1024))
-    if JPEG_END not in image.fp.read():
-        raise ValueError("the JPEG has no end")
+    return JPEG_END in image.fp.read()
 
 
 def _to_rgb(image):

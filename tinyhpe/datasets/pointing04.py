@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyhpe.datasets.crops import HeadCrops, PhotoCrops, square, testing_box
+from tinyhpe.datasets.crops import HeadCrops, PhotoCrops, check_crop, square, testing_box
 from tinyhpe.errors import InputError
 
 NAME = re.compile(r"person\d{5}([+-]\d+)([+-]\d+)\.jpg")
@@ -19,7 +19,7 @@ def load_pointing04(folder, size):
     """Test crops of all photos of Pointing'04 under a folder (some persons of it are enough).
 
     Returns:
-        (HeadCrops, one line for each photo whose box cannot be read)
+        (HeadCrops, one line for each photo that cannot be used)
 
     Raises:
         InputError: no such photos in the folder.
@@ -32,13 +32,14 @@ def load_pointing04(folder, size):
             problems.append(f"{path}: the name does not tell tilt and pan, as in person01100-90+0.jpg")
             continue
         try:
-            box = read_box(path.with_suffix(".txt"))
-        except (OSError, ValueError, IndexError) as error:
-            problems.append(f"{path}: no face box ({error}); the .txt beside it must hold x, y, width, height")
+            box = square(testing_box(read_box(path.with_suffix(".txt"))))
+            check_crop(path, box)
+        except InputError as problem:
+            problems.append(str(problem))
             continue
         tilt, pan = (float(angle) for angle in match.groups())
         paths.append(path)
-        boxes.append(square(testing_box(box)))
+        boxes.append(box)
         poses.append((pan, tilt, 0.0))
     if not paths:
         reason = problems[0] if problems else "there are no person*.jpg"
@@ -48,7 +49,13 @@ def load_pointing04(folder, size):
 
 
 def read_box(path):
-    """The face box (x, y, width, height) of a .txt file."""
-    numbers = [float(line) for line in path.read_text(encoding="latin-1").split()[2:6]]
-    x, y, width, height = numbers
+    """The face box (x, y, width, height) of a .txt file; InputError if it is missing or says something else."""
+    try:
+        x, y, width, height = (float(line) for line in path.read_text(encoding="latin-1").split()[2:6])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; it must hold the face box of the .jpg beside it") from None
+    except (OSError, ValueError):
+        raise InputError(
+            f"{path}: no face box; after the name and the word Face come x, y, width, height"
+        ) from None
     return x - width / 2, y - height / 2, width, height

@@ -48,7 +48,7 @@ def renderer_version() -> str:
 def load(count: int, size: int, seed: int = 0, cache=None, workers: int | None = None, progress=True) -> HeadCrops:
     """`count` head crops of size x size pixels, their poses distributed as in 300W-LP.
 
-    The first call renders them (about 50 a second and core at 64 pixels) and keeps them in the folder `cache`
+    The first call renders them (about 90 a second and core at 64 pixels) and keeps them in the folder `cache`
     (default: `cache_folder()`); later calls open the file. `workers` is the number of processes, by default one
     per core; `progress` shows a bar on standard error. Raises InputError if the folder cannot be written, the
     disk is full, or the numbers make no sense.

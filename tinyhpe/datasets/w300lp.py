@@ -14,6 +14,7 @@ from tinyhpe.datasets.crops import (
     TRAINING_WIDENING,
     HeadCrops,
     PhotoCrops,
+    check_crop,
     landmark_box,
     square,
     testing_box,
@@ -21,6 +22,9 @@ from tinyhpe.datasets.crops import (
 )
 from tinyhpe.errors import InputError
 from tinyhpe.pose.levels import RANGE_DEGREES
+
+NOT_PHOTOS = {"Code", "landmarks"}  # folders of the published archives, full of other .mat files
+NUMBERS = "fiu"  # kinds of NumPy dtypes
 
 
 class BadLabels(Exception):
@@ -53,7 +57,7 @@ def load_aflw2000(folder, size, progress=True):
 def load_folder(folder, size, landmarks_key, widen, progress):
     """Crops of all photos under a folder; `widen` turns a landmark box into HopeNet's box."""
     folder = Path(folder)
-    labels = sorted(folder.rglob("*.mat"))
+    labels = sorted(p for p in folder.rglob("*.mat") if not NOT_PHOTOS & set(p.relative_to(folder).parts))
     if not labels:
         raise InputError(
             f"no .mat files in {folder}: it must hold photos (.jpg) with their labels (.mat) beside them"
@@ -62,14 +66,19 @@ def load_folder(folder, size, landmarks_key, widen, progress):
     for path in tqdm(labels, desc="labels", disable=not progress, leave=False):
         try:
             pose, landmarks = read_labels(path, landmarks_key)
+            if np.abs(pose).max() > RANGE_DEGREES:
+                dropped += 1
+                continue
+            photo, box = path.with_suffix(".jpg"), square(widen(landmark_box(landmarks)))
+            check_crop(photo, box)
         except BadLabels as problem:
             problems.append(f"{path}: {problem}")
             continue
-        if np.abs(pose).max() > RANGE_DEGREES:
-            dropped += 1
+        except InputError as problem:
+            problems.append(str(problem))
             continue
-        paths.append(path.with_suffix(".jpg"))
-        boxes.append(square(widen(landmark_box(landmarks))))
+        paths.append(photo)
+        boxes.append(box)
         poses.append(pose)
     if not paths:
         reason = problems[0] if problems else f"all {dropped} have angles beyond {RANGE_DEGREES} degrees"
@@ -90,6 +99,8 @@ def read_labels(path, landmarks_key):
         if key not in content:
             raise BadLabels(f"{key} is missing; is this a file of 300W-LP or AFLW2000?")
     parameters, landmarks = content["Pose_Para"], content[landmarks_key]
+    if not (parameters.dtype.kind in NUMBERS and landmarks.dtype.kind in NUMBERS):
+        raise BadLabels(f"Pose_Para or {landmarks_key} does not hold numbers; get the file anew")
     if parameters.size < 3 or landmarks.ndim != 2 or len(landmarks) < 2 or landmarks.shape[1] != 68:
         raise BadLabels(
             f"Pose_Para is {parameters.shape} and {landmarks_key} {landmarks.shape}; (1, 7) and (2, 68)"

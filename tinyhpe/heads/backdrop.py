@@ -32,7 +32,7 @@ def background(size: int, rng: np.random.Generator) -> np.ndarray:
     cells = rng.integers(2, 5)
     slow = rng.normal(0, rng.uniform(0.02, 0.25), (cells, cells, 1)) + rng.normal(0, 0.03, (cells, cells, 3))
     image = base.astype(np.float32) + enlarge(slow, size)
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
+    y, x = _places(size)
     for _ in range(rng.integers(0, 8)):
         _add_shape(image, x, y, base, rng)
     if rng.random() < 0.7:
@@ -41,6 +41,12 @@ def background(size: int, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         image = blur(image, max(1, round(size * rng.uniform(0.01, 0.08))))
     return np.clip(image, 0, 1)
+
+
+def _places(size):
+    """Rows (size, 1) and columns (1, size) of an image, as parts of its side."""
+    along = np.arange(size, dtype=np.float32) / size
+    return along[:, None], along[None]
 
 
 def _add_shape(image, x, y, base, rng):
@@ -66,7 +72,7 @@ def _turned(x, y, centre, angle):
 def occlude(image: np.ndarray, rng: np.random.Generator) -> None:
     """Something in front of the head, in place: a few fingers, or any box or disc, near the edge of the face."""
     size = len(image)
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
+    y, x = _places(size)
     direction = rng.uniform(0, 2 * np.pi)
     distance = rng.uniform(0.28, 0.6)
     centre = 0.5 + distance * np.array((np.cos(direction), np.sin(direction)))
@@ -96,6 +102,12 @@ def frame(image: np.ndarray, rng: np.random.Generator) -> None:
             np.rot90(image, side)[:depth] = 0
 
 
+def _rolled_off(image, shoulder=0.75):
+    """Bright light as a film or sensor takes it: above the shoulder ever slower towards white, so few are blown."""
+    room = 1 - shoulder
+    return np.minimum(image, shoulder) + room * (1 - np.exp(-np.maximum(image - shoulder, 0) / room))
+
+
 def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exposure, contrast, gamma, colour cast or black and white, softness and noise of an unknown camera."""
     gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.07, 3))
@@ -103,9 +115,10 @@ def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         contrast = np.float32(np.exp(rng.normal(0.1, 0.3)))
         image = (image - 0.45) * contrast + (0.45 + rng.normal(0, 0.06))
+    image = _rolled_off(image)
     grey = image @ np.array((0.30, 0.59, 0.11), np.float32)
     saturation = 0.0 if rng.random() < 0.2 else rng.uniform(0.5, 1.2)
     image = grey[..., None] + saturation * (image - grey[..., None])
     if rng.random() < 0.4:
         image = image + rng.uniform(0.3, 1) * (blur(image, max(1, round(len(image) / 64))) - image)
-    return image + rng.normal(0, rng.choice((0.003, 0.008, 0.015, 0.03)), image.shape)
+    return image + rng.normal(0, rng.choice((0.003, 0.008, 0.015, 0.03)), image.shape).astype(np.float32)

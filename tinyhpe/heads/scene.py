@@ -9,6 +9,7 @@ pixels     z-buffer -> paint -> light -> background -> camera noise
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -91,28 +92,29 @@ def sample_person(rng: np.random.Generator) -> Person:
     looks = sample_looks(expression, rng)
     points = build_head(traits, expression, girth=np.exp(rng.normal(0, 0.1)))
     outfit = dress(points, rng)
+    return Person([_skin(points, outfit), *outfit.surfaces], head_landmarks(points), looks)
+
+
+@lru_cache(maxsize=1)
+def _skin_rows():
+    """Of every row of the head's grid, (rows, 1) each: how far below the jaw it is (0 to 2), and how much it turns
+    with the head. The head turns, the base of the neck does not, what lies between follows in part."""
+    under, neck = np.linspace(0, 1, UNDER_ROWS + 1)[1:], np.linspace(0, 1, NECK_ROWS + 1)[1:]
+    below = np.concatenate([np.zeros(JAW_ROW + 1), under, 1 + neck])
+    stays = smooth_step(np.linspace(0, 1, UNDER_ROWS + NECK_ROWS + 1)[1:], 0.2, 1.2)
+    follows = np.concatenate([np.ones(JAW_ROW + 1), 1 - stays])
+    return below[:, None], follows[:, None]
+
+
+def _skin(points, outfit):
+    """The skin. Its painter's coordinates: place on the mean head, how far below the jaw, hairiness."""
+    below, follows = _skin_rows()
+    places = np.zeros((*points.shape[:2], PAINT_COORDINATES), np.float32)
+    places[..., :3], places[..., 3] = canonical(), below
+    places[: JAW_ROW + 1, :, 4] = outfit.hairy
     buried = np.zeros(points.shape[:2], bool)
     buried[: JAW_ROW + 1] = outfit.covered
-    skin = Surface(points, _skin_places(outfit.hairy), Material.SKIN, follows=_follows(), buried=buried)
-    return Person([skin, *outfit.surfaces], head_landmarks(points), looks)
-
-
-def _skin_places(hairy):
-    """Painter's coordinates of the skin: place on the mean head, how far below the jaw (0 to 2), hairiness."""
-    below = np.concatenate(
-        [np.zeros(JAW_ROW + 1), np.linspace(0, 1, UNDER_ROWS + 1)[1:], 1 + np.linspace(0, 1, NECK_ROWS + 1)[1:]]
-    )
-    places = canonical()
-    below = np.broadcast_to(below[:, None], places.shape[:2])
-    scalp = np.zeros(places.shape[:2])
-    scalp[: JAW_ROW + 1] = hairy
-    return np.concatenate([places, below[..., None], scalp[..., None]], axis=-1)
-
-
-def _follows():
-    """The head turns, the base of the neck does not, what lies between follows in part: (rows, 1)."""
-    neck = smooth_step(np.linspace(0, 1, UNDER_ROWS + NECK_ROWS + 1)[1:], 0.2, 1.2)
-    return np.concatenate([np.ones(JAW_ROW + 1), 1 - neck])[:, None]
+    return Surface(points, places, Material.SKIN, follows=follows, buried=buried)
 
 
 # ------------------------------------------------------------------------------------------------ pose and camera
@@ -120,9 +122,9 @@ def _follows():
 
 def _posed(person: Person, pose, rng) -> tuple[list[Surface], np.ndarray]:
     """Surfaces and landmarks turned by the pose; the body turns by a random part of it, and tilts a little."""
-    turn = euler_to_matrix(pose).astype(np.float32)
     shares = rng.uniform((0, 0, 0), (1.0, 0.5, 0.6))
-    body = euler_to_matrix(pose * shares + rng.normal(0, (8, 4, 4))).astype(np.float32)
+    body_pose = pose * shares + rng.normal(0, (8, 4, 4))
+    turn, body = euler_to_matrix([pose, body_pose]).astype(np.float32)
     pivot = NECK_PIVOT @ turn.T
     surfaces = []
     for surface in person.surfaces:
@@ -217,7 +219,7 @@ def _painted(looks, kind, place):
     for material in Material:
         here = np.flatnonzero(kind == material)
         if len(here):
-            colour[:, here], gloss[here] = paint(material, looks, place[:, here])
+            colour[:, here], gloss[here] = paint(material, looks, place.take(here, axis=1))
     return colour, gloss
 
 

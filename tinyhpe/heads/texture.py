@@ -175,7 +175,7 @@ class _Canvas:
     @contextmanager
     def part(self, points):
         """A canvas of some of the points, whose paint comes back when the block ends: a feature is few points."""
-        canvas = _Canvas(self.colour[:, points])
+        canvas = _Canvas(self.colour.take(points, axis=1))
         yield canvas
         self.colour[:, points] = canvas.colour
 

@@ -130,7 +130,8 @@ def _waves(directions: np.ndarray, rng: np.random.Generator, frequency: float) -
     """Smooth noise of standard deviation about 1 at directions (..., 3)."""
     waves = rng.normal(0, frequency, (4, 3))
     phases = rng.uniform(0, 2 * np.pi, 4)
-    return np.sin(directions @ waves.T + phases).sum(axis=-1) / np.sqrt(2)
+    angles = directions @ waves.T.astype(np.float32) + phases.astype(np.float32)
+    return np.sin(angles) @ np.full(4, 1 / np.sqrt(2), np.float32)
 
 
 def _shell(head, line, thickness, edge, material) -> Surface:
@@ -171,7 +172,7 @@ def hair_shell(head: np.ndarray, style: str, rng: np.random.Generator) -> tuple[
 
     The shell rises slowly from inside the head, so it is the painted skin that draws the hairline.
     """
-    directions = canonical()[: JAW_ROW + 1] * (0.8, 1.0, 0.6)
+    directions = canonical()[: JAW_ROW + 1] * np.array((0.8, 1.0, 0.6), np.float32)
     rough = {"curly": 2.6, "cropped": 1.0}.get(style, 1.6)
     lumps = _waves(directions, rng, rough)
     covers_ears = style == "bob" or (style in COVERING and rng.random() < COVERING[style])
