@@ -30,11 +30,11 @@ def tinyhpe(tmp_path):
 
 
 def one_line(result):
-    """The one line of a failed command."""
-    lines = [line for line in result.stderr.split("\n") if line.strip() and "\r" not in line]
+    """The one line that a failed command says, progress bars aside."""
+    lines = [line for line in result.stderr.split("\n") if line and "it/s]" not in line and "head/s]" not in line]
     assert result.returncode == 2, result.stderr
     assert len(lines) == 1, result.stderr
-    assert "Traceback" not in result.stderr
+    assert lines[0].startswith("tinyhpe")
     return lines[0]
 
 
@@ -105,7 +105,7 @@ def test_one_bad_label_file_is_reported_and_the_others_are_evaluated(tinyhpe, tm
         (["evaluate", "nowhere.safetensors"], "No such file"),
         (["train", "--resume", "--out", "nowhere"], "No such file"),
         (["train", "--method", "magic"], "invalid choice"),
-        (["train", "--net", "vgg", "--heads", "40"], "choose one of"),
+        (["train", "--net", "vgg"], "choose from"),
         (["train", "--epochs", "0"], "--epochs"),
         (["render", "0", "--out", "x"], "0 is not 1 or more"),
         ([], "COMMAND"),

@@ -17,7 +17,9 @@ from tinyhpe.datasets.crops import check_box, crop_photo, default_box, parse_box
 from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
+from tinyhpe.nn.resnet import NETWORKS, STEMS
 from tinyhpe.pose.draw import draw_axes
+from tinyhpe.pose.levels import RANGE_DEGREES
 from tinyhpe.pose.metrics import table
 from tinyhpe.report import evaluate
 from tinyhpe.train import CHECKPOINT, Interrupted, Run, Settings, read_settings, split
@@ -72,8 +74,8 @@ def add_train(commands):
     train.add_argument("--method", choices=methods.METHODS, help="default: siamese")
     train.add_argument("--data", help=f"{DATA_HELP} (default: rendered)")
     train.add_argument("--heads", type=positive, help=f"how many heads to render (default: {Settings.heads})")
-    train.add_argument("--net", dest="network", help="r18n (default), resnet18, resnet34 or resnet50")
-    train.add_argument("--stem", help="7x7 (default), or 3x3 for small images: slower, sharper")
+    train.add_argument("--net", dest="network", choices=NETWORKS, help="default: r18n")
+    train.add_argument("--stem", choices=STEMS, help="default: 7x7; 3x3 is slower and keeps more detail")
     train.add_argument("--input-size", type=positive, help=f"pixels (default: {Settings.input_size})")
     train.add_argument("--epochs", type=positive, help=f"in all stages together (default: {Settings.epochs})")
     train.add_argument("--batch-size", type=positive, help=f"default: {Settings.batch_size}")
@@ -176,7 +178,12 @@ def run_evaluate(options):
     model = load(options)
     crops, problems = open_dataset(options.data, crop_size(model.input_size), EVALUATION_HEADS, EVALUATION_SEED)
     result, unread = evaluate(model, crops)
-    print(json.dumps(result) if options.json else table(result))
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print(table(result))
+        if crops.dropped:
+            print(f"{crops.dropped} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
     return problems + unread
 
 

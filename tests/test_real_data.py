@@ -1,0 +1,80 @@
+"""Real photos, where they are at hand: the folder TINYHPE_REAL, or shared/real beside the repository.
+
+Part of AFLW2000 (400 photos) and of Pointing'04 (1302). They are for research only, so not in the repository.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinyhpe.datasets import open_dataset
+
+REAL = Path(os.environ.get("TINYHPE_REAL") or Path(__file__).parents[2] / "shared" / "real")
+
+pytestmark = pytest.mark.skipif(
+    not (REAL / "AFLW2000").is_dir(),
+    reason=f"no real photos in {REAL}: set TINYHPE_REAL to a folder with AFLW2000 and Pointing04",
+)
+
+
+def opened(spec):
+    crops, problems = open_dataset(spec, size=64, count=None, seed=None)
+    assert problems == []
+    return crops
+
+
+def looks_like_heads(images):
+    """Nothing black or flat in the middle, and an average face: bright on darker surroundings, and reddish."""
+    middle = images[:, 24:44, 24:40].astype(float)
+    assert middle.mean((1, 2, 3)).min() > 8
+    assert middle.std((1, 2, 3)).min() > 2
+    red, green, blue = middle.mean((0, 1, 2))
+    assert red > green > blue
+
+
+def test_aflw2000_loses_the_four_photos_with_absurd_labels_and_no_other():
+    crops = opened(f"aflw2000:{REAL / 'AFLW2000'}")
+    assert (len(crops), crops.dropped) == (396, 4)
+    assert np.abs(crops.poses).max() <= 99
+    # no sign or order is mixed up: most turn in yaw, few look far up, and the medians are near 0
+    assert crops.poses.std(0).argmax() == 0
+    assert np.abs(np.median(crops.poses, 0)).max() < 8
+    looks_like_heads(crops.images[::8])
+
+
+def test_the_first_photo_of_aflw2000_has_the_box_and_the_pose_computed_by_hand():
+    crops = opened(f"aflw2000:{REAL / 'AFLW2000'}")
+    assert crops.names[0] == "image00002.jpg"
+    # Pose_Para begins -0.39923, 0.018227, 0.085676: pitch, yaw, roll in radians
+    assert crops.poses[0] == pytest.approx([1.0443, -22.874, 4.9089], abs=1e-3)
+    # pt3d_68 spans 121.868 to 345.241 and 167.164 to 375.731: 223.373 x 208.566
+    # left 0.4 * 223.373, then right 0.4 * 312.722; top 0.4 * 208.566, then bottom 0.12 * 291.993
+    left, width = 121.868 - 89.349, 312.722 + 125.089
+    top, height = 167.164 - 83.427, 291.993 + 35.039
+    expected = (left, top + height / 2 - width / 2, width, width)
+    assert crops.images.boxes[0] == pytest.approx(expected, abs=2e-3)
+
+
+def test_pointing04_is_93_photos_in_each_series_and_all_of_them_crop_well():
+    crops = opened(f"pointing04:{REAL / 'Pointing04'}")
+    assert len(crops) == 1302 == 14 * 93
+    assert set(crops.poses[:, 0]) == set(range(-90, 91, 15))
+    assert set(crops.poses[:, 1]) == {-90, -60, -30, -15, 0, 15, 30, 60, 90}
+    assert not crops.poses[:, 2].any()
+    looks_like_heads(crops.images[::26])
+
+
+def test_heads_of_positive_yaw_look_to_the_left_of_the_image():
+    """The face box ends at the nose, so that the hair lies on the side away from it."""
+    crops = opened(f"pointing04:{REAL / 'Pointing04'}")
+    yaw, pitch, _ = crops.poses.T
+
+    def side_of_hair(chosen):
+        grey = crops.images[np.flatnonzero(chosen & (pitch == 0))].mean(-1)
+        hair = ((grey > 0) & (grey < 70)).mean((0, 1))  # 0 is outside the photo
+        return hair[32:].sum() - hair[:32].sum()
+
+    assert side_of_hair(yaw >= 75) > 5
+    assert side_of_hair(yaw <= -75) < -5
