@@ -31,7 +31,7 @@ def tinyhpe(tmp_path):
 
 def one_line(result):
     """The one line that a failed command says, progress bars aside."""
-    lines = [line for line in result.stderr.split("\n") if line and "it/s]" not in line and "head/s]" not in line]
+    lines = [line for line in result.stderr.split("\n") if line.strip() and "it/s]" not in line and "head/s]" not in line]
     assert result.returncode == 2, result.stderr
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("tinyhpe")

@@ -235,6 +235,7 @@ BAD_HEADS = {  # reason -> (labels changed, damage done to the .mat or to its tw
     "damaged or truncated": ({}, lambda mat: cut(mat, 0.5)),
     "damaged or truncated (": ({}, lambda mat: cut(mat, 0)),
     "the photo is missing": ({}, lambda mat: mat.with_suffix(".jpg").unlink()),
+    "the labels are missing": ({}, lambda mat: mat.unlink()),
     "jpg: damaged or truncated": ({}, cut_photo),
     "not an image": ({}, lambda mat: mat.with_suffix(".jpg").write_bytes(b"")),
     "at least 1 pixel": ({"pt2d": np.full((2, 68), 50.0)}, None),

@@ -1,11 +1,15 @@
 """Rendered heads as a data set: reproducible, cached, complete or absent, and readable as 300W-LP."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import loadmat
 
 from tinyhpe.datasets import rendered
+from tinyhpe.datasets.rendered import FOLDER_MARGIN
+from tinyhpe.datasets.w300lp import load_300wlp
 from tinyhpe.errors import InputError
 from tinyhpe.heads import render_head
 
@@ -73,3 +77,16 @@ def test_a_folder_of_heads_reads_as_300w_lp(tmp_path):
     depth = rendered.read_depth(tmp_path / "head00001_depth.png")
     assert np.array_equal(np.isnan(depth), np.isnan(head.depth))
     assert np.nanmax(np.abs(depth - head.depth)) < 2e-4
+
+
+def test_the_sample_in_the_repository_is_what_the_renderer_makes_now():
+    folder = Path(__file__).parents[1] / "data" / "sample"
+    crops, problems = load_300wlp(folder, 64, progress=False)
+    assert problems == []
+    assert len(crops) >= 24
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 500_000
+    for index in (0, 11, 23):
+        head = render_head((0, index), 112, margin=FOLDER_MARGIN)
+        np.testing.assert_allclose(crops.poses[index], head.pose, atol=1e-3)
+        photo = np.asarray(Image.open(folder / f"head{index:05d}.jpg")).astype(float)
+        assert np.abs(photo - head.image).mean() < 6  # of 255: the loss of JPEG

@@ -57,7 +57,7 @@ def load_aflw2000(folder, size, progress=True):
 def load_folder(folder, size, landmarks_key, widen, progress):
     """Crops of all photos under a folder; `widen` turns a landmark box into HopeNet's box."""
     folder = Path(folder)
-    labels = sorted(p for p in folder.rglob("*.mat") if not NOT_PHOTOS & set(p.relative_to(folder).parts))
+    labels = label_paths(folder)
     if not labels:
         raise InputError(
             f"no .mat files in {folder}: it must hold photos (.jpg) with their labels (.mat) beside them"
@@ -87,8 +87,17 @@ def load_folder(folder, size, landmarks_key, widen, progress):
     return HeadCrops(PhotoCrops(paths, boxes, size), np.array(poses, np.float32), names, dropped), problems
 
 
+def label_paths(folder):
+    """The .mat paths of all heads under a folder, sorted; also where only the photo is there."""
+    found = [path for suffix in (".mat", ".jpg") for path in folder.rglob(f"*{suffix}")]
+    heads = (path for path in found if not NOT_PHOTOS & set(path.relative_to(folder).parts))
+    return sorted({path.with_suffix(".mat") for path in heads})
+
+
 def read_labels(path, landmarks_key):
     """Return the pose (3,) in degrees and the landmarks (2 or 3, 68) of a .mat file, or raise BadLabels."""
+    if not path.exists():
+        raise BadLabels("the labels are missing: there is no .mat of the same name as the .jpg")
     if not path.with_suffix(".jpg").exists():
         raise BadLabels("the photo is missing: there is no .jpg of the same name")
     try:
