@@ -11,7 +11,7 @@ def enlarge(grid: np.ndarray, size: int) -> np.ndarray:
     """A small grid (h, w, C) bilinearly enlarged to (size, size, C) float32: smooth noise from a few numbers."""
     height, width = grid.shape[:2]
     grid = grid.astype(np.float32)
-    y, x = (np.linspace(0, n - 1, size, dtype=np.float32) for n in (height, width))
+    y, x = (np.arange(size, dtype=np.float32) * ((n - 1) / (size - 1)) for n in (height, width))
     top, left = np.minimum(y.astype(int), height - 2), np.minimum(x.astype(int), width - 2)
     down, right = (y - top)[:, None, None], (x - left)[None, :, None]
     rows = grid[top] * (1 - down) + grid[top + 1] * down
@@ -103,7 +103,7 @@ def frame(image: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _rolled_off(image, shoulder=0.75):
-    """Bright light as a film or sensor takes it: above the shoulder ever slower towards white, so few are blown."""
+    """Bright light as a film or sensor takes it: above the shoulder ever slower towards white."""
     room = 1 - shoulder
     return np.minimum(image, shoulder) + room * (1 - np.exp(-np.maximum(image - shoulder, 0) / room))
 

@@ -83,8 +83,9 @@ def cast_shadows(lamp: Lamp, seen: Fragments, size: int, scale: float) -> np.nda
     """How much of the lamp each of K fragments sees: 1 all, 0 nothing.
 
     Walks from every pixel a few steps towards the lamp, over the image, and asks the depth buffer whether
-    something stands in between. All pixels walk together: a step is the depth buffer shifted. Only what the camera sees can throw a shadow: enough for a nose, a chin and
-    the peak of a cap. `scale` is pixels per unit of depth.
+    something stands in between. All pixels walk together: a step is the depth buffer shifted. Only what the
+    camera sees can throw a shadow: enough for a nose, a chin and the peak of a cap. `scale` is pixels per unit
+    of depth.
     """
     depth = np.full(size * size, VERY_FAR, np.float32)
     depth[seen.pixel] = seen.depth
