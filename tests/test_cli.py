@@ -31,7 +31,11 @@ def tinyhpe(tmp_path):
 
 def one_line(result):
     """The one line that a failed command says, progress bars aside."""
-    lines = [line for line in result.stderr.split("\n") if line.strip() and "it/s]" not in line and "head/s]" not in line]
+    lines = [
+        line
+        for line in result.stderr.split("\n")
+        if line.strip() and "it/s]" not in line and "head/s]" not in line
+    ]
     assert result.returncode == 2, result.stderr
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("tinyhpe")
@@ -59,7 +63,7 @@ def test_train_evaluate_and_predict_work_from_nothing(tinyhpe, tmp_path):
     (entry,) = json.loads(predicted.stdout)
     assert entry["box"] == [10, 10, 60, 70]
     assert all(abs(entry[angle]) < 200 for angle in ("yaw", "pitch", "roll"))
-    with Image.open(tmp_path / "poses" / "a.png") as picture:
+    with Image.open(tmp_path / "poses" / "a_pose.png") as picture:
         assert picture.size == (80, 90)
 
 
@@ -79,7 +83,7 @@ def test_one_bad_photo_is_reported_the_others_are_done_and_the_status_tells(tiny
     (folder / "notes.txt").write_text("not a photo, not looked at")
     result = tinyhpe("predict", folder)
     assert "b.jpg" in one_line(result)
-    assert sorted(p.name for p in (tmp_path / "poses").iterdir()) == ["a.png", "c.png"]
+    assert sorted(p.name for p in (tmp_path / "poses").iterdir()) == ["a_pose.png", "c_pose.png"]
 
 
 def test_one_bad_label_file_is_reported_and_the_others_are_evaluated(tinyhpe, tmp_path):
@@ -107,7 +111,12 @@ def test_one_bad_label_file_is_reported_and_the_others_are_evaluated(tinyhpe, tm
         (["train", "--method", "magic"], "invalid choice"),
         (["train", "--net", "vgg"], "choose from"),
         (["train", "--epochs", "0"], "--epochs"),
-        (["render", "0", "--out", "x"], "0 is not 1 or more"),
+        (["train", "--lr", "nan"], "--lr"),
+        (["train", "--seed", "-1"], "--seed"),
+        (["train", "--input-size", "7"], "32 to 1024"),
+        (["train", "--out", "good.png"], "cannot write"),
+        (["predict", "good.png", "--box", ""], "four numbers"),
+        (["render", "0", "--out", "x"], "0 is not from 1"),
         ([], "COMMAND"),
     ],
 )

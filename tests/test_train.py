@@ -79,7 +79,8 @@ def test_both_stages_learn_and_the_folder_holds_what_is_promised(tmp_path):
     assert all(losses[-1] < losses[0] for losses in by_stage.values())
     assert by_stage["ranking"][0] < 2 * np.log(2)  # better than answering 1/2 to every pair
 
-    run.finish({"n": len(validation)})
+    run.save_model()
+    run.save_report({"n": len(validation)})
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["history"] == run.history
     assert metrics["settings"]["lr"] == 3e-3
@@ -122,20 +123,35 @@ def test_stages_share_the_epochs():
 @pytest.mark.parametrize(
     ("settings", "images", "message"),
     [
-        (Settings(epochs=1), 64, "at least one epoch for each"),
-        (Settings(batch_size=1), 64, "pairs"),
-        (Settings(batch_size=32), 20, "fewer than one batch"),
-        (Settings(method="nothing"), 64, "unknown method"),
+        ({"epochs": 1}, 64, "at least one epoch for each"),
+        ({"batch_size": 1}, 64, "pairs"),
+        ({"batch_size": 32}, 20, "fewer than one batch"),
+        ({"method": "nothing"}, 64, "unknown method"),
     ],
 )
 def test_settings_that_cannot_train_are_refused(settings, images, message, tmp_path):
     with pytest.raises(InputError, match=message):
-        Run(settings, blobs(images), tmp_path)
+        Run(Settings(**settings), blobs(images), tmp_path)
+
+
+def test_too_few_images_and_a_diverging_loss_are_said_in_one_line(tmp_path):
+    with pytest.raises(InputError, match="19 images are too few"):
+        split(blobs(19))
+    run = Run(Settings(method="direct", input_size=32, epochs=1, batch_size=8, lr=1.0), blobs(64), tmp_path)
+    run.model.backbone.fc.bias.data[0] = np.inf
+    with pytest.raises(InputError, match="smaller --lr"):
+        run.train(progress=False)
+
+
+def test_a_run_is_not_resumed_on_other_data(tmp_path):
+    Run(TINY, blobs(64), tmp_path).save_checkpoint()
+    with pytest.raises(InputError, match="other data"):
+        Run(TINY, blobs(65), tmp_path).load_checkpoint()
 
 
 def test_a_model_is_no_checkpoint(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_settings(tmp_path)
     methods.save_model(tmp_path / "checkpoint.safetensors", methods.build("direct"), {})
-    with pytest.raises(InputError, match="not a checkpoint"):
+    with pytest.raises(InputError, match="not a checkpoint of this version"):
         read_settings(tmp_path)

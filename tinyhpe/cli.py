@@ -4,12 +4,12 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tinyhpe import backend, methods
 from tinyhpe.datasets import open_dataset, rendered
@@ -39,14 +39,25 @@ class Parser(argparse.ArgumentParser):
 def main(arguments=None):
     """Run the command line; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
     options = make_parser().parse_args(arguments)
+    sys.stdout.reconfigure(errors="backslashreplace")  # a file name that the console cannot show
     try:
         problems = options.run(options)
+        sys.stdout.flush()
     except InputError as error:
         problems = [str(error)]
+    except BrokenPipeError:  # the reader of our output, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        problems = [
+            f"{error.filename or 'output'}: {error.strerror}; check the path, its permissions and the disk"
+        ]
+    except MemoryError:
+        problems = ["out of memory; use a smaller --input-size, --batch-size or --net"]
     except Interrupted:
-        return say_interrupted(f"interrupted; go on with: tinyhpe train --resume --out {options.out}")
+        return say_interrupted(f"interrupted; go on with: tinyhpe train --resume --out {shlex.quote(options.out)}")
     except KeyboardInterrupt:
-        return say_interrupted("interrupted; nothing was left half-written")
+        return say_interrupted("interrupted; no file was left half-written")
     for problem in problems:
         print(f"tinyhpe: {problem}", file=sys.stderr)
     return 2 if problems else 0
@@ -76,16 +87,16 @@ def add_train(commands):
     train.add_argument("--heads", type=positive, help=f"how many heads to render (default: {Settings.heads})")
     train.add_argument("--net", dest="network", choices=NETWORKS, help="default: r18n")
     train.add_argument("--stem", choices=STEMS, help="default: 7x7; 3x3 is slower and keeps more detail")
-    train.add_argument("--input-size", type=positive, help=f"pixels (default: {Settings.input_size})")
+    train.add_argument("--input-size", type=network_side, help=f"pixels (default: {Settings.input_size})")
     train.add_argument("--epochs", type=positive, help=f"in all stages together (default: {Settings.epochs})")
     train.add_argument("--batch-size", type=positive, help=f"default: {Settings.batch_size}")
-    train.add_argument("--lr", type=float, help=f"first learning rate (default: {Settings.lr})")
+    train.add_argument("--lr", type=learning_rate, help=f"first learning rate (default: {Settings.lr})")
     train.add_argument(
         "--balanced", action=argparse.BooleanOptionalAction, help="draw rare poses more often (default)"
     )
-    train.add_argument("--seed", type=int, help="default: 0")
+    train.add_argument("--seed", type=natural, help="default: 0")
     train.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    train.add_argument("--out", default="runs/siamese", help="folder of the run (default: runs/siamese)")
+    train.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
     train.add_argument("--resume", action="store_true", default=False, help="go on from the checkpoint in --out")
     train.set_defaults(run=run_train)
 
@@ -121,16 +132,27 @@ def add_render(commands):
     command.add_argument("count", type=positive, metavar="N")
     command.add_argument("--out", required=True, help="folder to write to")
     command.add_argument("--size", type=positive, default=450, help="pixels (default: 450, as in 300W-LP)")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=natural, default=0)
     command.set_defaults(run=run_render)
 
 
-def positive(text):
-    """argparse type: a whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
-    return number
+def number_type(kind, low, high, name):
+    """An argparse type: numbers of a kind within [low, high]."""
+
+    def parse(text):
+        number = kind(text)
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return number
+
+    parse.__name__ = name  # argparse names it in its message
+    return parse
+
+
+positive = number_type(int, 1, 10**9, "whole number")
+natural = number_type(int, 0, 2**31, "whole number")
+network_side = number_type(int, 32, 1024, "whole number")
+learning_rate = number_type(float, 1e-9, 1.0, "number")
 
 
 def run_train(options):
@@ -149,14 +171,16 @@ def run_train(options):
         if (out / CHECKPOINT).exists():
             raise InputError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
     backend.device_module(options.device)
+    make_folder(out)
     crops, problems = open_dataset(settings.data, crop_size(settings.input_size), settings.heads, settings.seed)
     training, validation = split(crops)
     run = Run(settings, training, out, options.device)
     if options.resume:
         run.load_checkpoint()
     run.train()
+    run.save_model()
     result, unread = evaluate(run.model, validation)
-    run.finish(result)
+    run.save_report(result)
     print(f"{settings.method}, {len(training)} images, {settings.epochs} epochs, {run.seconds:.0f} s of training")
     print(f"{len(validation)} images kept out of training:\n{table(result)}")
     print(f"model, metrics and loss curves are in {out}")
@@ -188,14 +212,18 @@ def run_evaluate(options):
 
 
 def run_predict(options):
-    model, box = load(options), options.box and parse_box(options.box)
-    results, problems = [], []
-    for path in photo_paths(options.photos):
+    box = None if options.box is None else parse_box(options.box)
+    model, out = load(options), make_folder(Path(options.out))
+    paths, problems = photo_paths(options.photos)
+    results, names = [], set()
+    for path in paths:
         try:
-            results.append(predict_photo(model, path, box, Path(options.out)))
+            entry, picture = predict_photo(model, path, box)
         except InputError as error:
             problems.append(str(error))
             continue
+        write_picture(picture, out, path, names)
+        results.append(entry)
         if not options.json:
             print("{image}: yaw {yaw:.1f}, pitch {pitch:.1f}, roll {roll:.1f}".format(**results[-1]))
     if options.json:
@@ -205,30 +233,52 @@ def run_predict(options):
     return problems
 
 
+def make_folder(folder):
+    """Create the folder where results go, before the work starts, or raise InputError."""
+    with written_by_rename(folder / ".tinyhpe") as probe:
+        probe.touch()
+    (folder / ".tinyhpe").unlink()
+    return folder
+
+
 def photo_paths(arguments):
-    """The photos named, those in a named folder included."""
+    """The photos named, those in a named folder included; and a line for each folder without any."""
+    paths, problems = [], []
     for path in map(Path, arguments):
-        inside = (
-            sorted(p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES) if path.is_dir() else [path]
-        )
+        inside = [p for p in path.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES] if path.is_dir() else [path]
         if not inside:
-            raise InputError(f"no photos in {path}: give a folder with {', '.join(sorted(PHOTO_SUFFIXES))} files")
-        yield from inside
+            problems.append(f"no photos in {path}: give a folder with {', '.join(sorted(PHOTO_SUFFIXES))} files")
+        paths += sorted(inside)
+    return paths, problems
 
 
-def predict_photo(model, path, face_box, out):
-    """Predict one photo and write it with its axes to `out`; returns the entry of the JSON list."""
+def predict_photo(model, path, face_box):
+    """Predict one photo; returns its entry of the JSON list, and the photo with the axes drawn."""
     photo = open_photo(path)
     box = face_box or default_box(*photo.size)
-    check_box(box, *photo.size)
-    crop = square(testing_box(box))
-    pose = model.predict(crop_photo(photo, crop, crop_size(model.input_size))[None])[0]
+    try:
+        check_box(box, *photo.size)
+        crop = crop_photo(photo, square(testing_box(box)), crop_size(model.input_size))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    pose = model.predict(crop[None])[0]
+    if not np.isfinite(pose).all():
+        raise InputError(f"{path}: the model answers {pose}; its weights are damaged, train it again")
     x, y, width, height = box
     picture = draw_axes(photo, pose, (x + width / 2, y + height / 2), max(width, height) / 2)
-    with written_by_rename(out / f"{path.stem}.png") as temporary:
-        Image.fromarray(np.asarray(picture)).save(temporary)
     yaw, pitch, roll = (round(float(angle), 2) for angle in pose)
-    return {"image": str(path), "yaw": yaw, "pitch": pitch, "roll": roll, "box": [float(v) for v in box]}
+    entry = {"image": str(path), "yaw": yaw, "pitch": pitch, "roll": roll, "box": [float(v) for v in box]}
+    return entry, picture
+
+
+def write_picture(picture, out, path, names):
+    """Write the picture of a photo as NAME_pose.png, numbered where several photos have one name."""
+    name, number = f"{path.stem}_pose.png", 2
+    while name in names:
+        name, number = f"{path.stem}_pose_{number}.png", number + 1
+    names.add(name)
+    with written_by_rename(out / name) as temporary:
+        picture.save(temporary)
 
 
 def run_render(options):

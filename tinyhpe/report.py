@@ -1,7 +1,6 @@
 """Tables and figures."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from tinyhpe.errors import InputError
@@ -43,6 +42,8 @@ def plot_losses(history, path):
     Args:
         history: list of {"epoch", "stage", "yaw", "pitch", "roll"}, one for each epoch.
     """
+    from matplotlib.figure import Figure  # slow to import, and no other command needs it
+
     stages = list(dict.fromkeys(entry["stage"] for entry in history))
     figure = Figure(figsize=(4.5 * len(stages), 3.2), layout="constrained")
     for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):

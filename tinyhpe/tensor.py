@@ -68,6 +68,8 @@ class Tensor:
     def __init__(self, data, requires_grad=False):
         if not hasattr(data, "dtype"):
             data = np.asarray(data, dtype=np.float32)
+        elif isinstance(data, np.generic):  # a NumPy scalar
+            data = np.asarray(data)
         if requires_grad and data.dtype.kind not in "fc":
             raise TypeError(f"only floating-point tensors can have a gradient, this one is {data.dtype}")
         self.data, self.grad, self.op, self.requires_grad = data, None, None, requires_grad
@@ -201,7 +203,7 @@ def apply(op, *inputs):
             f"{type(op).__name__} got tensors of {names}: dtypes are never mixed silently; "
             "make all of them float32 (training) or all float64 (gradient checks)"
         )
-    tensors = tuple(v if isinstance(v, Tensor) else constant(op, v, dtypes) for v in inputs)
+    tensors = tuple(v if isinstance(v, Tensor) else constant(op, v, inputs) for v in inputs)
     arrays = [tensor.data for tensor in tensors]
     xp = backend.array_module(*arrays)
     op.needs = tuple(tensor.requires_grad and _grad_enabled for tensor in tensors)
@@ -211,16 +213,19 @@ def apply(op, *inputs):
     return output
 
 
-def constant(op, value, dtypes):
-    """Make a constant tensor of a number or array that met tensors of the one dtype in `dtypes`."""
-    if not dtypes:
+def constant(op, value, inputs):
+    """Make a constant tensor of a number or array, with the dtype and device of the tensors among `inputs`."""
+    tensors = [other for other in inputs if isinstance(other, Tensor)]
+    if not tensors:
         return Tensor(value)
-    (dtype,) = dtypes
+    dtype = tensors[0].dtype
     if not hasattr(value, "dtype"):
-        return Tensor(np.asarray(value, dtype))
+        value = backend.array_module(tensors[0].data).asarray(value)
+        if dtype.kind in "fc":  # a Python number takes the tensor's precision
+            value = value.astype(dtype)
     if value.dtype != dtype:
         raise TypeError(
-            f"{type(op).__name__} got a {dtype} tensor and a {value.dtype} array: dtypes are never mixed "
-            f"silently; convert the array with .astype('{dtype}')"
+            f"{type(op).__name__} got a {dtype} tensor and a {value.dtype} value: dtypes are never mixed "
+            f"silently; convert the value with .astype('{dtype}'), or the tensor"
         )
     return Tensor(value)

@@ -6,9 +6,11 @@ the same batches, and ends with the same bits, as one that was not.
 
 import contextlib
 import json
+import math
 import signal
 import threading
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,21 +18,28 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from tinyhpe import backend, methods
+from tinyhpe import methods
 from tinyhpe.datasets.augment import augment, normalise
 from tinyhpe.datasets.crops import HeadCrops
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
-from tinyhpe.methods.base import ANGLES
 from tinyhpe.nn.files import load_arrays, save_arrays
 from tinyhpe.optim import Adam, cosine
 from tinyhpe.pose.levels import balanced_weights
+from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.report import plot_losses
 from tinyhpe.tensor import Tensor
 
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_EVERY = 20  # every 20th image is kept out of training, to measure on
-RUN_STATE = ("epoch", "batch", "losses", "history", "seconds")  # what a checkpoint holds beside arrays
+RUN_STATE = (
+    "epoch",
+    "batch",
+    "losses",
+    "history",
+    "seconds",
+    "fingerprint",
+)  # what a checkpoint holds beside arrays
 
 
 @dataclass(frozen=True)
@@ -39,15 +48,23 @@ class Settings:
 
     method: str = "siamese"
     data: str = "rendered"
-    heads: int = 12000
+    heads: int = 10000
     network: str = "r18n"
     stem: str = "7x7"
     input_size: int = 48
-    epochs: int = 30
+    epochs: int = 20
     batch_size: int = 32
-    lr: float = 1e-3
+    lr: float = 6e-3
     balanced: bool = True
     seed: int = 0
+
+    def __post_init__(self):
+        stages = len(methods.find(self.method).stages)
+        if self.batch_size < 2 or self.epochs < stages:
+            raise InputError(
+                f"--batch-size {self.batch_size} with --epochs {self.epochs} is too little: {self.method} "
+                f"needs pairs of images, and at least one epoch for each of its {stages} stages"
+            )
 
 
 class Interrupted(KeyboardInterrupt):
@@ -55,7 +72,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 def split(crops):
-    """Cut crops into (training, validation): every 20th image is for validation."""
+    """Cut crops into (training, validation): every 20th image is for validation.
+
+    Raises:
+        InputError: fewer than 20 images.
+    """
+    if len(crops.poses) < VALIDATION_EVERY:
+        raise InputError(f"{len(crops.poses)} images are too few to train on: use {VALIDATION_EVERY} or more")
     held_out = np.arange(len(crops.poses)) % VALIDATION_EVERY == VALIDATION_EVERY - 1
     return [choose(crops, np.flatnonzero(mask)) for mask in (~held_out, held_out)]
 
@@ -125,14 +148,20 @@ class Run:
             settings.method, settings.network, settings.stem, settings.input_size, settings.seed
         ).to(device)
         self.batches = len(crops.poses) // settings.batch_size
-        check_lengths(settings, len(crops.poses), len(self.model.stages))
+        if self.batches == 0:
+            raise InputError(
+                f"{len(crops.poses)} training images are fewer than one batch of {settings.batch_size}: "
+                "use more images or a smaller --batch-size"
+            )
         self.epoch, self.batch = 0, 0  # the next batch to be trained on
         self.losses = dict.fromkeys(ANGLES, 0.0)  # summed over the current epoch
         self.history, self.seconds = [], 0.0
         self.optimizer = self.new_optimizer()
+        # of the training data: a run that is resumed on other data would not be the same run
+        self.fingerprint = zlib.crc32(crops.poses.tobytes() + "\n".join(crops.names).encode())
 
     def new_optimizer(self):
-        """Adam as in the paper; each stage starts with a fresh one."""
+        """Adam with the paper's betas and eps; each stage starts with a fresh one."""
         return Adam(self.model.parameters(), self.settings.lr)
 
     def train(self, progress=True):
@@ -156,6 +185,8 @@ class Run:
                         self.save_checkpoint()
                         raise Interrupted
                 self.end_epoch(stage)
+                if stop.is_set():
+                    raise Interrupted
 
     def batches_left(self, stage, progress):
         """Yield (images, poses, progress bar) for the rest of the current epoch."""
@@ -168,12 +199,14 @@ class Run:
 
     def step(self, stage, images, poses):
         """One update of the weights; returns the loss of each angle as floats."""
-        images, poses = (backend.to_device(array, self.device) for array in (images, poses))
-        losses = self.model.loss(stage, Tensor(images), poses)
+        losses = self.model.loss(stage, Tensor(images).to(self.device), poses)
+        values = {angle: loss.item() for angle, loss in losses.items()}
+        if not all(map(math.isfinite, values.values())):
+            raise InputError(f"training diverged: the loss is {values}; start again with a smaller --lr")
         self.optimizer.zero_grad()
         sum(losses.values()).backward()
         self.optimizer.step()
-        return {angle: loss.item() for angle, loss in losses.items()}
+        return values
 
     def end_epoch(self, stage):
         """Note the mean losses, write a checkpoint, and go on to the next epoch."""
@@ -193,38 +226,35 @@ class Run:
     def load_checkpoint(self):
         """Go back to where the checkpoint was written."""
         arrays, description = load_arrays(self.out / CHECKPOINT)
+        if description["state"]["fingerprint"] != self.fingerprint:
+            raise InputError(
+                f"the run in {self.out} was started on other data, or the data have changed since: "
+                "give it the same data again, or start another run with another --out"
+            )
         self.model.load_state_dict(with_prefix(arrays, "model."))
         self.optimizer.load_state_dict(with_prefix(arrays, "optimizer."))
-        for name, value in description["state"].items():
-            setattr(self, name, value)
+        for name in RUN_STATE:
+            setattr(self, name, description["state"][name])
 
-    def finish(self, validation):
-        """Write the model, the metrics and the plot of the losses beside each other.
+    def description(self):
+        """What the model file says of itself: the settings, and the seconds of training."""
+        return {**asdict(self.settings), "seconds": round(self.seconds, 1)}
+
+    def save_model(self):
+        """Write the trained model."""
+        methods.save_model(self.out / "model.safetensors", self.model, self.description())
+
+    def save_report(self, validation):
+        """Write the metrics and the plot of the losses beside the model.
 
         Args:
             validation: the summary of pose.metrics on the held-out images.
         """
-        description = {**asdict(self.settings), "seconds": round(self.seconds, 1)}
-        methods.save_model(self.out / "model.safetensors", self.model, description)
-        metrics = {"settings": description, "history": self.history, "validation": validation}
+        metrics = {"settings": self.description(), "history": self.history, "validation": validation}
         with written_by_rename(self.out / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
         with written_by_rename(self.out / "loss.png") as temporary:
             plot_losses(self.history, temporary)
-
-
-def check_lengths(settings, images, stages):
-    """Raise InputError if there are too few images or epochs to train at all."""
-    if images < settings.batch_size:
-        raise InputError(
-            f"{images} training images are fewer than one batch of {settings.batch_size}: "
-            "use more images or a smaller --batch-size"
-        )
-    if settings.batch_size < 2 or settings.epochs < stages:
-        raise InputError(
-            f"--batch-size {settings.batch_size} with --epochs {settings.epochs} is too little: {settings.method} "
-            f"needs pairs of images, and at least one epoch for each of its {stages} stages"
-        )
 
 
 def stage_of(stages, epochs, epoch):
@@ -242,9 +272,12 @@ def with_prefix(arrays, prefix):
 def read_settings(out):
     """The settings of the run whose checkpoint lies in the folder `out`."""
     _, description = load_arrays(Path(out) / CHECKPOINT)
-    if "settings" not in description:
-        raise InputError(f"{Path(out) / CHECKPOINT} is not a checkpoint of tinyhpe; start a new run")
-    return Settings(**description["settings"])
+    try:
+        return Settings(**description["settings"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{Path(out) / CHECKPOINT} is not a checkpoint of this version ({error}); start a new run"
+        ) from error
 
 
 @contextlib.contextmanager

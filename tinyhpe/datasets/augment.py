@@ -81,7 +81,9 @@ def gaussian_noise(images, rng):
 
 
 def center_crop(images, size):
-    """The size x size pixels in the middle of images (n, S, S, 3)."""
+    """The size x size pixels in the middle of images (n, S, S, 3), S at least `size`."""
+    if images.shape[1] < size:
+        raise ValueError(f"crops of {images.shape[1]} pixels are smaller than the network's input of {size}")
     start = (images.shape[1] - size) // 2
     return images[:, start : start + size, start : start + size]
 

@@ -57,13 +57,22 @@ def load(count: int, size: int, seed: int = 0, cache=None, workers: int | None =
     folder = Path(cache) if cache is not None else cache_folder()
     stem = f"heads-{renderer_version()}-{size}px-seed{seed}-{count}"
     images_file, poses_file = folder / f"{stem}-images.npy", folder / f"{stem}-poses.npy"
-    if not images_file.exists():
+    if not _is_complete(images_file, poses_file, count, size):
         try:
             _write(images_file, poses_file, count, size, seed, workers, progress)
         except InputError as problem:
             raise InputError(f"{problem}; the environment variable TINYHPE_CACHE names another folder") from None
     images, poses = np.load(images_file, mmap_mode="r"), np.load(poses_file)
     return HeadCrops(images, poses, [_name(index) for index in range(count)])
+
+
+def _is_complete(images_file, poses_file, count, size):
+    """Whether both files are there and whole."""
+    try:
+        images, poses = np.load(images_file, mmap_mode="r"), np.load(poses_file)
+    except (OSError, ValueError):
+        return False
+    return images.shape == (count, size, size, 3) and poses.shape == (count, 3)
 
 
 def _check(count, size, seed):

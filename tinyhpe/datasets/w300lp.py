@@ -90,7 +90,11 @@ def load_folder(folder, size, landmarks_key, widen, progress):
 def label_paths(folder):
     """The .mat paths of all heads under a folder, sorted; also where only the photo is there."""
     found = [path for suffix in (".mat", ".jpg") for path in folder.rglob(f"*{suffix}")]
-    heads = (path for path in found if not NOT_PHOTOS & set(path.relative_to(folder).parts))
+    heads = (
+        path
+        for path in found
+        if not NOT_PHOTOS & set(path.relative_to(folder).parts) and not path.name.startswith(".")
+    )
     return sorted({path.with_suffix(".mat") for path in heads})
 
 
@@ -108,7 +112,8 @@ def read_labels(path, landmarks_key):
         if key not in content:
             raise BadLabels(f"{key} is missing; is this a file of 300W-LP or AFLW2000?")
     parameters, landmarks = content["Pose_Para"], content[landmarks_key]
-    if not (parameters.dtype.kind in NUMBERS and landmarks.dtype.kind in NUMBERS):
+    arrays = isinstance(parameters, np.ndarray) and isinstance(landmarks, np.ndarray)
+    if not arrays or parameters.dtype.kind not in NUMBERS or landmarks.dtype.kind not in NUMBERS:
         raise BadLabels(f"Pose_Para or {landmarks_key} does not hold numbers; get the file anew")
     if parameters.size < 3 or landmarks.ndim != 2 or len(landmarks) < 2 or landmarks.shape[1] != 68:
         raise BadLabels(

@@ -19,9 +19,14 @@ def build(method="siamese", network="r18n", stem="7x7", input_size=48, seed=0):
     Raises:
         InputError: no method or network of that name.
     """
-    if method not in METHODS:
-        raise InputError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
-    return METHODS[method](network, stem, input_size, seed)
+    return find(method)(network, stem, input_size, seed)
+
+
+def find(name):
+    """Return the class of a method, or raise InputError."""
+    if name not in METHODS:
+        raise InputError(f"unknown method {name!r}: choose one of {', '.join(METHODS)}")
+    return METHODS[name]
 
 
 def save_model(path, model, description):
@@ -47,14 +52,14 @@ def load_model(path=SHIPPED_WEIGHTS):
     arrays, description = load_arrays(path)
     try:
         settings = {key: description[key] for key in ("method", "network", "stem", "input_size")}
-    except KeyError as error:
+    except (KeyError, TypeError) as error:
         raise InputError(
-            f"{path} does not say what model it holds ({error} is missing): "
+            f"{path} does not say what model it holds ({error}): "
             "give a model.safetensors that `tinyhpe train` wrote"
         ) from error
-    model = build(**settings)
     try:
+        model = build(**settings)
         model.load_state_dict(arrays)
-    except InputError as error:
+    except (InputError, TypeError) as error:
         raise InputError(f"{path}: {error}; train it again with this version") from error
     return model, description

@@ -6,7 +6,6 @@ from tinyhpe.nn import resnet
 from tinyhpe.nn.module import Module
 from tinyhpe.tensor import Tensor, no_grad
 
-ANGLES = ("yaw", "pitch", "roll")
 ANGLE_UNIT = 30.0  # networks answer in units of 30 degrees: targets near 1, which trained better than 99
 PREDICT_BATCH = 64
 
@@ -42,8 +41,8 @@ class Method(Module):
 
         Args:
             stage: one of `stages`.
-            images: (n, S, S, 3) normalised float tensor.
-            poses: (n, 3) float32 degrees.
+            images: (n, S, S, 3) normalised float tensor, where the weights are.
+            poses: (n, 3) float32 degrees, a NumPy array.
         """
         raise NotImplementedError
 

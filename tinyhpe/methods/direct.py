@@ -1,12 +1,14 @@
 """Direct regression: the mean squared error of the three angles, and nothing else."""
 
 from tinyhpe import ops
-from tinyhpe.methods.base import ANGLE_UNIT, ANGLES, Method
+from tinyhpe.backend import array_module
+from tinyhpe.methods.base import ANGLE_UNIT, Method
+from tinyhpe.pose.metrics import ANGLES
 
 
 def regression_loss(outputs, poses):
     """Mean squared error of each angle, in units of 30 degrees squared."""
-    targets = poses / ANGLE_UNIT
+    targets = array_module(outputs.data).asarray(poses / ANGLE_UNIT)
     return {angle: ops.mse(outputs[:, i], targets[:, i]) for i, angle in enumerate(ANGLES)}
 
 

@@ -3,8 +3,10 @@
 import numpy as np
 
 from tinyhpe import ops
-from tinyhpe.methods.base import ANGLES, Method
+from tinyhpe.backend import array_module
+from tinyhpe.methods.base import Method
 from tinyhpe.pose.levels import LEVEL_DEGREES, LEVELS, angle_to_level, level_to_angle
+from tinyhpe.pose.metrics import ANGLES
 
 ALPHA = 0.001  # weight of the squared error in degrees, the default of the authors' code
 
@@ -16,11 +18,12 @@ class HopeNet(Method):
 
     def loss(self, stage, images, poses):
         logits = self(images).reshape((-1, len(ANGLES), LEVELS))
-        levels = angle_to_level(poses)
-        losses = {}
+        xp, losses = array_module(logits.data), {}
+        levels, poses = xp.asarray(angle_to_level(poses)), xp.asarray(poses)
+        centres = xp.asarray(level_centres()[:, None], np.float32)
         for i, angle in enumerate(ANGLES):
             cross_entropy = ops.cross_entropy(logits[:, i], levels[:, i])
-            expected = ops.softmax(logits[:, i]) @ level_centres()[:, None].astype(np.float32)
+            expected = ops.softmax(logits[:, i]) @ centres
             losses[angle] = cross_entropy + ALPHA * ops.mse(expected[:, 0], poses[:, i])
         return losses
 

@@ -12,10 +12,12 @@ Stage 2, fine-tuning: one branch, mean squared error of the angles.
 import numpy as np
 
 from tinyhpe import ops
-from tinyhpe.methods.base import ANGLE_UNIT, ANGLES, Method
+from tinyhpe.backend import array_module
+from tinyhpe.methods.base import ANGLE_UNIT, Method
 from tinyhpe.methods.direct import regression_loss
 from tinyhpe.nn.module import Parameter
 from tinyhpe.pose.levels import angle_to_level
+from tinyhpe.pose.metrics import ANGLES
 
 FIT_IMAGES = 2048  # that the affine fit looks at
 
@@ -29,7 +31,7 @@ class Siamese(Method):
         outputs = self(images)
         if stage == "fine-tuning":
             return regression_loss(outputs, poses)
-        levels = angle_to_level(poses)
+        levels = array_module(outputs.data).asarray(angle_to_level(poses))
         return {angle: self.pair_loss(i, outputs[:, i], levels[:, i]) for i, angle in enumerate(ANGLES)}
 
     def pair_loss(self, angle, scores, levels):

@@ -29,7 +29,7 @@ def chunk_shape(count, height, width, row_values):
     """
     pixels = max(CHUNK_ROWS, CHUNK_VALUES // row_values)
     if height * width <= pixels:
-        return min(count, pixels // (height * width)), height
+        return max(1, min(count, pixels // (height * width))), height
     return 1, max(1, min(height, pixels // width))
 
 
@@ -133,7 +133,9 @@ class Conv2d(Op):
             dw = (pixels(xp, x, s).T @ g_rows).reshape(weight.shape)
         if self.needs[0]:
             dx_read = (g_rows @ weight[0, 0].T).reshape(*g.shape[:3], x.shape[3])
-            dx = dx_read if s == 1 else xp.zeros(x.shape, x.dtype)
+            if s == 1:
+                return dx_read, dw
+            dx = xp.zeros(x.shape, x.dtype)
             dx[:, ::s, ::s] = dx_read
         return dx, dw
 

@@ -172,7 +172,7 @@ class ReLU(Op):
 
     def forward(self, xp, x):
         self.mask = x > 0
-        return x * self.mask
+        return xp.maximum(x, 0)
 
     def backward(self, xp, g):
         return (g * self.mask,)
@@ -205,7 +205,7 @@ def power(x, exponent):
             f"power() takes a plain number as exponent, got {type(exponent).__name__}; "
             "for a tensor exponent write exp(exponent * log(x))"
         )
-    return apply(Power(exponent), x)
+    return apply(Power(float(exponent)), x)
 
 
 def exp(x):

@@ -46,8 +46,17 @@ class LogSoftmax(Op):
         return (g - xp.exp(self.y) * g.sum(axis=-1, keepdims=True),)
 
 
+def check_same_shape(name, prediction, target):
+    """Raise if the shapes differ: broadcasting (n, 1) against (n,) would compare all with all, silently."""
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"{name} of shapes {prediction.shape} and {target.shape}: they must be equal; reshape one of them"
+        )
+
+
 def bce_with_logits(logits, targets):
     """Mean binary cross-entropy of logits against an array of targets in [0, 1] of the same shape."""
+    check_same_shape("bce_with_logits", logits, targets)
     return mean(apply(BCEWithLogits(targets), logits))
 
 
@@ -63,9 +72,19 @@ def softmax(logits):
 
 def cross_entropy(logits, labels):
     """Mean of -log p(label): logits (N, K), labels N integers in [0, K)."""
+    if (
+        logits.ndim != 2
+        or logits.shape[:1] != labels.shape
+        or not (0 <= labels.min() <= labels.max() < logits.shape[1])
+    ):
+        raise ValueError(
+            f"cross_entropy of logits {logits.shape} and labels {labels.shape} from {labels.min()} to "
+            f"{labels.max()}: expected logits (N, K) and N labels from 0 to K - 1"
+        )
     return -mean(log_softmax(logits)[range(len(labels)), labels])
 
 
 def mse(prediction, target):
     """Mean squared error against an array of the same shape."""
+    check_same_shape("mse", prediction, target)
     return mean(power(prediction - target, 2))

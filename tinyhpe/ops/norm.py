@@ -6,8 +6,8 @@ Three ideas make the loops fast in NumPy:
 
 1. In NHWC the channels are the last axis and often short (16). A per-channel vector repeated to
    about 1,000 values lets NumPy run one long inner loop instead of many short ones.
-2. Column sums are `ones @ chunk`: a matrix product, 20 times faster than `sum(axis=0)`. They add
-   up in float64.
+2. Column sums are `ones @ chunk`: a matrix product, 20 times faster than `sum(axis=0)`. The sums
+   of the chunks add up in float64.
 3. The gradient is `a * g + b * (x - mean) + c` with three per-channel vectors, so that one pass is enough.
 """
 
@@ -101,7 +101,7 @@ class BatchNorm(Op):
             mean, var = batch_statistics(rows, x_rows)
             self.update_running(mean, var, rows.count * rows.repeats)
         else:
-            mean, var = self.running_mean, self.running_var
+            mean, var = self.running_mean.copy(), self.running_var  # a later training step changes it
         inverse = 1 / xp.sqrt(var + self.eps)
         scale = gamma * inverse
         scale_row, shift_row = rows.repeat(scale, x.dtype), rows.repeat(beta - mean * scale, x.dtype)
@@ -140,9 +140,11 @@ class BatchNorm(Op):
             for chunk in rows.chunks:
                 xp.multiply(g_rows[chunk], y_rows[chunk] > 0, out=masked_rows[chunk])
             g_rows = masked_rows
-        d_beta, d_gamma = self.parameter_gradients(rows, x_rows, g_rows)
+        d_beta = d_gamma = None
+        if self.training or any(self.needs[1:3]):
+            d_beta, d_gamma = self.parameter_gradients(rows, x_rows, g_rows)
         dx = self.input_gradient(rows, x_rows, g_rows, d_beta, d_gamma) if self.needs[0] else None
-        return (dx, d_gamma.astype(g.dtype), d_beta.astype(g.dtype), g)[: 3 + (len(self.needs) == 4)]
+        return (dx, d_gamma, d_beta, g)[: len(self.needs)]
 
     def parameter_gradients(self, rows, x_rows, g_rows):
         """d_beta = sum g; d_gamma = sum g * (x - mean) / std."""
@@ -154,7 +156,7 @@ class BatchNorm(Op):
             centred *= g_rows[chunk]
             d_beta = d_beta + rows.channel_sum(g_rows[chunk])
             d_gamma = d_gamma + rows.channel_sum(centred)
-        return d_beta, d_gamma * self.inverse
+        return d_beta.astype(g_rows.dtype), (d_gamma * self.inverse).astype(g_rows.dtype)
 
     def input_gradient(self, rows, x_rows, g_rows, d_beta, d_gamma):
         """dx = scale * (g - mean(g) - normalised x * mean(g * normalised x)); in eval mode scale * g."""

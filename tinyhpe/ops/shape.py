@@ -32,12 +32,13 @@ class Transpose(Op):
     @staticmethod
     def samples(rng):
         yield Sample((rng.normal(size=(2, 3, 4)),), {"axes": (2, 0, 1)})
+        yield Sample((rng.normal(size=(2, 2, 2)),), {"axes": (-1, 0, 1)})
 
     def forward(self, xp, x):
         return x.transpose(self.axes)
 
     def backward(self, xp, g):
-        return (g.transpose(np.argsort(self.axes).tolist()),)
+        return (g.transpose(np.argsort([axis % g.ndim for axis in self.axes]).tolist()),)
 
 
 class Index(Op):
