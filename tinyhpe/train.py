@@ -52,7 +52,7 @@ class Settings:
     network: str = "r18n"
     stem: str = "7x7"
     input_size: int = 48
-    epochs: int = 20
+    epochs: int = 22
     batch_size: int = 32
     lr: float = 6e-3
     balanced: bool = True
