@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from tinyhpe import methods
@@ -167,7 +168,9 @@ class Run:
     def train(self, progress=True):
         """Train until the last epoch is done; Ctrl-C writes a checkpoint and raises Interrupted."""
         started = time.monotonic() - self.seconds
-        with stop_at_ctrl_c() as stop:
+        # One BLAS thread: on two cores a second one fights with the thread that prepares the batches, and a
+        # step takes twice as long.
+        with stop_at_ctrl_c() as stop, threadpool_limits(1, "blas"):
             while self.epoch < self.settings.epochs:
                 stage, first, end = stage_of(self.model.stages, self.settings.epochs, self.epoch)
                 if self.epoch == first and self.batch == 0:
