@@ -41,16 +41,16 @@ def gradcheck(function, *inputs, seed=0, tolerance=TOLERANCE):
             f"gradcheck needs float64 inputs, got {[str(a.dtype) for a in inputs]}: in float32 the rounding "
             "of the function is larger than the error to be found; use array.astype('float64')"
         )
-    rng = np.random.default_rng(
-        [seed, 1]
-    )  # not the samples' own stream: a cotangent equal to an input hides errors
+    # a stream of its own, not that of the samples: a cotangent equal to an input can hide an error
+    rng = np.random.default_rng([seed, 1])
+    name = getattr(function, "__name__", "function")
 
     def value(arrays):
         return function(*[Tensor(array) for array in arrays]).data
 
+    value.__name__ = name  # for the report of a kink
     cotangent = rng.normal(size=value(inputs).shape)
-    name = getattr(function, "__name__", "function")
-    expected = [finite_differences(name, value, inputs, number, cotangent) for number in range(len(inputs))]
+    expected = [finite_differences(value, inputs, number, cotangent) for number in range(len(inputs))]
     compare(name, function, inputs, cotangent, expected, tolerance, "central differences")
 
 
@@ -90,7 +90,7 @@ def gradients_of(function, inputs, cotangent):
     return [np.zeros_like(t.data) if t.grad is None else t.grad for t in tensors]
 
 
-def finite_differences(name, value, inputs, number, cotangent):
+def finite_differences(value, inputs, number, cotangent):
     """Derivative of sum(cotangent * value(inputs)) with respect to input `number`, element by element."""
     gradient = np.empty(inputs[number].shape)
     for place in np.ndindex(gradient.shape):
@@ -102,7 +102,7 @@ def finite_differences(name, value, inputs, number, cotangent):
             moved[number][place] = x + offset
             return float((cotangent * value(moved)).sum())
 
-        gradient[place] = derivative(along, step, f"{name}: input {number}, element {place}")
+        gradient[place] = derivative(along, step, f"{value.__name__}: input {number}, element {place}")
     return gradient
 
 
