@@ -98,6 +98,15 @@ def test_a_frozen_batch_norm_keeps_its_statistics_and_weights_even_after_train()
     )  # y = x / sqrt(var + eps)
 
 
+def test_an_evaluation_before_a_training_step_keeps_its_own_gradient():
+    norm, cotangent = BatchNorm2d(2).eval(), np.random.default_rng(1).normal(size=(6, 2)).astype(np.float32)
+    x = np.random.default_rng(0).normal(5, 3, (6, 2)).astype(np.float32)
+    evaluated = norm(Tensor(x))
+    norm.train()(Tensor(x))  # moves the running statistics before evaluated.backward() needs them
+    evaluated.backward(cotangent)
+    np.testing.assert_allclose(norm.weight.grad, (cotangent * x / np.sqrt(1 + 1e-5)).sum(axis=0), rtol=1e-5)
+
+
 def test_weights_survive_the_way_to_disk_and_back_bit_by_bit(tmp_path):
     network, other = resnet.build("r18n", seed=1), resnet.build("r18n", seed=2)
     save_arrays(tmp_path / "w.safetensors", network.state_dict(), {"net": "r18n"})

@@ -8,6 +8,7 @@ import pytest
 
 from tinyhpe import methods
 from tinyhpe.datasets import open_dataset
+from tinyhpe.datasets.crops import crop_size
 from tinyhpe.report import evaluate
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +21,7 @@ def model():
 
 
 def mean_error(model, spec):
-    crops, problems = open_dataset(spec, round(model.input_size * 300 / 224), 0, 0)
+    crops, problems = open_dataset(spec, crop_size(model.input_size), 0, 0)
     assert problems == []
     return evaluate(model, crops, progress=False)[0]
 
@@ -55,7 +56,7 @@ def test_it_reads_the_poses_of_real_photos_much_better_than_always_answering_zer
     not (REAL / "Pointing04").is_dir(), reason=f"needs Pointing04 in {REAL} (TINYHPE_REAL names it)"
 )
 def test_on_pointing04_near_the_front_it_is_clearly_better_than_zero(model):
-    crops, _ = open_dataset(f"pointing04:{REAL / 'Pointing04'}", round(model.input_size * 300 / 224), 0, 0)
+    crops, _ = open_dataset(f"pointing04:{REAL / 'Pointing04'}", crop_size(model.input_size), 0, 0)
     near = np.flatnonzero((np.abs(crops.poses[:, 0]) <= 60) & (np.abs(crops.poses[:, 1]) <= 30))[::4]
     error = np.abs(model.predict(crops.images[near]) - crops.poses[near])
     assert error[:, :2].mean() < 0.7 * np.abs(crops.poses[near, :2]).mean()

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyhpe import backend, methods
 from tinyhpe.datasets import open_dataset, rendered
-from tinyhpe.datasets.crops import check_box, crop_photo, default_box, parse_box, square, testing_box
+from tinyhpe.datasets.crops import check_box, crop_photo, crop_size, default_box, parse_box, square, testing_box
 from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
@@ -185,11 +185,6 @@ def run_train(options):
     print(f"{len(validation)} images kept out of training:\n{table(result)}")
     print(f"model, metrics and loss curves are in {out}")
     return problems + unread
-
-
-def crop_size(input_size):
-    """Side of the crops of which the network sees a part: 300 for 224 as in the paper, others in proportion."""
-    return round(input_size * 300 / 224)
 
 
 def load(options):

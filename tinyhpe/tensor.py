@@ -94,10 +94,6 @@ class Tensor:
         """Return the values as a NumPy array (copied if they are on a GPU)."""
         return backend.to_numpy(self.data)
 
-    def detach(self):
-        """Return a tensor with the same array, cut off from the graph."""
-        return Tensor(self.data)
-
     def to(self, device):
         """Return this leaf tensor on "cpu" or "cuda"; the graph is not carried along."""
         return Tensor(backend.to_device(self.data, device), self.requires_grad)
@@ -220,9 +216,8 @@ def constant(op, value, inputs):
         return Tensor(value)
     dtype = tensors[0].dtype
     if not hasattr(value, "dtype"):
-        value = backend.array_module(tensors[0].data).asarray(value)
-        if dtype.kind in "fc":  # a Python number takes the tensor's precision
-            value = value.astype(dtype)
+        # a Python number takes the tensor's precision, but never loses its fraction to an integer tensor
+        value = backend.array_module(tensors[0].data).asarray(value, dtype if dtype.kind in "fc" else None)
     if value.dtype != dtype:
         raise TypeError(
             f"{type(op).__name__} got a {dtype} tensor and a {value.dtype} value: dtypes are never mixed "

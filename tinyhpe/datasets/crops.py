@@ -123,6 +123,11 @@ def square(box: Box) -> Box:
     return x + (width - side) / 2, y + (height - side) / 2, side, side
 
 
+def crop_size(input_size: int) -> int:
+    """Side of the crops of which a network sees input_size pixels: 300 for 224 as in the paper, 64 for 48."""
+    return round(input_size * 300 / 224)
+
+
 def crop_photo(photo: Image.Image, box: Box, size: int) -> np.ndarray:
     """The square box of a photo, resized with antialiasing: (size, size, 3) uint8 RGB, black outside the photo.
 
