@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 from tinyhpe import backend, methods
 from tinyhpe.datasets import open_dataset, rendered
@@ -284,10 +285,13 @@ def run_render(options):
 
 def run_doctor(_):
     """Print what works here; never fails."""
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
     cupy, reason = backend.probe_cuda()
     print(f"python    {platform.python_version()} on {platform.platform()}")
-    print(f"numpy     {np.__version__} with {blas['name']} {blas['version']}")
+    print(f"numpy     {np.__version__}")
+    for library in blas:
+        kernels = library.get("architecture", "unknown")
+        print(f"blas      {library['internal_api']} {library['version']}, {kernels} kernels")
     print(f"cores     {os.cpu_count()}")
     for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         if variable in os.environ:
