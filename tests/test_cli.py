@@ -86,6 +86,17 @@ def test_one_bad_photo_is_reported_the_others_are_done_and_the_status_tells(tiny
     assert sorted(p.name for p in (tmp_path / "poses").iterdir()) == ["a_pose.png", "c_pose.png"]
 
 
+def test_no_photo_is_overwritten_by_a_picture_of_poses(tinyhpe, tmp_path):
+    for folder in ("photos", "others"):
+        (tmp_path / folder).mkdir()
+        photo(tmp_path / folder / "a.png")
+    photo(tmp_path / "photos" / "a_pose.png")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    assert tinyhpe("predict", "photos", "others", "--out", "photos").returncode == 0
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(list((tmp_path / "photos").iterdir())) == 2 + 3  # each of the three has a picture of its own
+
+
 def test_one_bad_label_file_is_reported_and_the_others_are_evaluated(tinyhpe, tmp_path):
     folder = heads(tinyhpe, tmp_path)
     mat = sorted(folder.glob("*.mat"))[2]

@@ -211,7 +211,7 @@ def run_predict(options):
     box = None if options.box is None else parse_box(options.box)
     model, out = load(options), make_folder(Path(options.out))
     paths, problems = photo_paths(options.photos)
-    results, names = [], set()
+    results, names = [], {path.name for path in paths if path.parent.resolve() == out.resolve()}
     for path in paths:
         try:
             entry, picture = predict_photo(model, path, box)
@@ -268,7 +268,7 @@ def predict_photo(model, path, face_box):
 
 
 def write_picture(picture, out, path, names):
-    """Write the picture of a photo as NAME_pose.png, numbered where several photos have one name."""
+    """Write the picture of a photo as NAME_pose.png, numbered where that is in `names`, the names in use."""
     name, number = f"{path.stem}_pose.png", 2
     while name in names:
         name, number = f"{path.stem}_pose_{number}.png", number + 1

@@ -4,7 +4,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tinyhpe.errors import InputError
-from tinyhpe.pose.metrics import summary
+from tinyhpe.pose.metrics import ANGLES, summary
 
 EVALUATE_BATCH = 64
 
@@ -48,7 +48,7 @@ def plot_losses(history, path):
     figure = Figure(figsize=(4.5 * len(stages), 3.2), layout="constrained")
     for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
         entries = [entry for entry in history if entry["stage"] == stage]
-        for angle in ("yaw", "pitch", "roll"):
+        for angle in ANGLES:
             axes.plot([e["epoch"] for e in entries], [e[angle] for e in entries], marker=".", label=angle)
         axes.set(title=stage, xlabel="epoch", ylabel="loss")
         axes.legend()
