@@ -1,25 +1,29 @@
 """Convolution as matrix products, in chunks that stay in the cache.
 
-Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Three ideas make it fast on a CPU:
+Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Five ideas make it fast on a CPU:
 
 1. im2col: the k x k window of each output pixel becomes one row of a matrix; the convolution
-   is then `columns @ weights`, one GEMM. In NHWC a window is only k runs of k*C values, and
-   for k = 1 the image *is* the matrix: nothing is copied.
-2. Chunks: the matrix is k*k times larger than the image. It is never made whole: a chunk of
-   about 1 MB is filled, multiplied while it is still in the cache, and overwritten.
-3. Backward at stride 1 is a convolution too: ONE im2col of the output's gradient serves both
+   is then `columns @ weights`, one GEMM. For k = 1 the image *is* the matrix: nothing is copied.
+2. Runs: in NHWC a window is only k runs of k*C neighbouring values. Each run is copied as one item.
+3. Chunks: the matrix is k*k times larger than the image. It is never made whole: a chunk of about
+   1 MB is filled, multiplied while it is still in the cache, and overwritten.
+4. Blocks: OpenBLAS multiplies small matrices as they lie, larger ones after repacking both. With few
+   channels the repacking is a quarter of the time, so a chunk is multiplied in small blocks.
+5. Backward at stride 1 is a convolution too: ONE im2col of the output's gradient serves both
    the gradient of the input and that of the weights. No scattering back (col2im).
 """
 
+import functools
+
+import numpy as np
+
+from tinyhpe.ops.windows import Stacks, output_length, windows, zero_padded
 from tinyhpe.tensor import Op, Sample, apply
 
 CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a core's L2 cache holds
-CHUNK_ROWS = 512  # but never fewer rows: a GEMM repacks the weights on every call
-
-
-def output_length(length, kernel, stride, padding):
-    """How many windows fit along an axis."""
-    return (length + 2 * padding - kernel) // stride + 1
+CHUNK_ROWS = 512  # but never fewer rows: each GEMM repacks the weights
+SMALL_GEMM = 10**6  # rows * K * C_out that OpenBLAS multiplies without repacking
+SMALL_ROWS = 64  # fewer rows are not worth a call
 
 
 def chunk_shape(count, height, width, row_values):
@@ -33,37 +37,40 @@ def chunk_shape(count, height, width, row_values):
     return 1, max(1, min(height, pixels // width))
 
 
-def windows(xp, x, kernel, stride, height, width):
-    """View x (N, H, W, C) as windows (N, height, width, k, k*C), without a copy.
-
-    The last axis is a run: k neighbouring pixels lie side by side in memory.
-    """
-    n, h, w, c = x.strides
-    shape = (len(x), height, width, kernel, kernel * x.shape[3])
-    return xp.lib.stride_tricks.as_strided(x, shape, (n, stride * h, stride * w, h, c))
+@functools.cache
+def block_rows(pixels, row_values, outputs):
+    """The rows of one GEMM: the largest divisor of `pixels` that is a small GEMM, or 0 if there is none."""
+    limit = min(pixels, SMALL_GEMM // (row_values * outputs))
+    return next((rows for rows in range(limit, SMALL_ROWS - 1, -1) if pixels % rows == 0), 0)
 
 
-def im2col_chunks(xp, x, kernel, stride, padding):
+def im2col_chunks(xp, x, kernel, stride, padding, outputs):
     """Yield (rows, columns) over chunks of output pixels.
 
-    `rows` is a slice of the M = N * H_out * W_out output pixels, `columns` (len, k*k*C) their
-    windows, in a buffer that the next chunk overwrites.
+    `rows` is a slice of the M = N * H_out * W_out output pixels; `columns` (blocks, rows of a block, k*k*C)
+    are their windows, in a buffer that the next chunk overwrites.
+
+    Args:
+        outputs: how many values each row will be multiplied into; it decides the size of a block.
     """
-    count, height, width, channels = x.shape
-    out_h, out_w = (output_length(length, kernel, stride, padding) for length in (height, width))
-    images, band = chunk_shape(count, out_h, out_w, kernel * kernel * channels)
-    padded = xp.zeros((images, height + 2 * padding, width + 2 * padding, channels), x.dtype)
-    columns = xp.empty((images, band, out_w, kernel, kernel * channels), x.dtype)
+    source = windows(xp, zero_padded(xp, x, padding), kernel, stride)
+    count, out_h, out_w, _, run_values = source.shape
+    row_values = kernel * run_values
+    images, band = chunk_shape(count, out_h, out_w, row_values)
+    block = block_rows(out_w * out_h if band == out_h else out_w, row_values, outputs)
+    buffer = xp.empty((images * band * out_w, row_values), x.dtype)
+    runs = buffer.reshape(-1, kernel, run_values)
+    if xp is np:
+        run = np.dtype((np.void, run_values * x.itemsize))
+        source, runs = source.view(run), runs.view(run)
+    start = 0
     for first in range(0, count, images):
-        n = min(images, count - first)
-        # only the inside is ever written: the border stays zero
-        padded[:n, padding : padding + height, padding : padding + width] = x[first : first + n]
         for top in range(0, out_h, band):
-            lines = min(band, out_h - top)
-            chunk = columns[:n, :lines]
-            chunk[...] = windows(xp, padded[:n, top * stride :], kernel, stride, lines, out_w)
-            start = (first * out_h + top) * out_w
-            yield slice(start, start + n * lines * out_w), chunk.reshape(n * lines * out_w, -1)
+            chunk = source[first : first + images, top : top + band]
+            size = chunk.shape[0] * chunk.shape[1] * out_w
+            runs[:size].reshape(chunk.shape)[...] = chunk
+            yield slice(start, start + size), buffer[:size].reshape(-1, block or size, row_values)
+            start += size
 
 
 class Conv2d(Op):
@@ -109,8 +116,8 @@ class Conv2d(Op):
         if k == 1 and padding == 0:
             xp.matmul(pixels(xp, x, stride), matrix, out=y_rows)
         else:
-            for rows, columns in im2col_chunks(xp, x, k, stride, padding):
-                xp.matmul(columns, matrix, out=y_rows[rows])
+            for rows, columns in im2col_chunks(xp, x, k, stride, padding, y.shape[3]):
+                xp.matmul(columns, matrix, out=blocks(y_rows[rows], columns))
         return y
 
     def backward(self, xp, g):
@@ -140,49 +147,59 @@ class Conv2d(Op):
         return dx, dw
 
     def backward_stride_one(self, xp, g):
-        """Stride 1: one im2col of g gives dx = columns @ flipped weights, dw = columns.T @ x.
+        """Stride 1: one im2col of g gives dx = columns @ flipped weights, dw = x.T @ columns.
 
         Input pixel (h, w) met weight (i, j) in output pixel (h + p - i, w + p - j). So its window in
         g, padded by k - 1 - p, holds all that it went into, with the weights in reverse order.
         """
         x, weight = self.x, self.weight
         k, _, c_in, c_out = weight.shape
-        flipped = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3)).reshape(-1, c_in)
-        dw_flipped = xp.zeros(flipped.shape, x.dtype)
-        dx = xp.empty(x.shape, x.dtype)
+        flipped = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3)).reshape(-1, c_in)  # (k*k*C_out, C_in)
+        dx, dw_flipped = xp.empty(x.shape, x.dtype), None
         x_rows, dx_rows = xp.ascontiguousarray(x).reshape(-1, c_in), dx.reshape(-1, c_in)
-        for rows, columns in im2col_chunks(xp, g, k, 1, k - 1 - self.padding):
-            xp.matmul(columns, flipped, out=dx_rows[rows])
+        for rows, columns in im2col_chunks(xp, g, k, 1, k - 1 - self.padding, c_in):
+            xp.matmul(columns, flipped, out=blocks(dx_rows[rows], columns))
             if self.needs[1]:
-                dw_flipped += columns.T @ x_rows[rows]
-        dw = dw_flipped.reshape(k, k, c_out, c_in)[::-1, ::-1].swapaxes(2, 3)
+                dw_flipped = add_products(xp, dw_flipped, blocks(x_rows[rows], columns), columns)
+        if not self.needs[1]:
+            return dx, None
+        dw = dw_flipped.reshape(c_in, k, k, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
         return dx, xp.ascontiguousarray(dw)
 
     def correlate_with_input(self, xp, g):
         """dw at any stride: columns.T @ g, summed over chunks."""
-        g_rows = g.reshape(-1, g.shape[3])
-        dw = xp.zeros((self.weight[..., 0].size, g.shape[3]), g.dtype)
-        for rows, columns in im2col_chunks(xp, self.x, len(self.weight), self.stride, self.padding):
-            dw += columns.T @ g_rows[rows]
+        g_rows, dw = g.reshape(-1, g.shape[3]), None
+        for rows, columns in im2col_chunks(xp, self.x, len(self.weight), self.stride, self.padding, g.shape[3]):
+            dw = add_products(xp, dw, columns, blocks(g_rows[rows], columns))
         return dw.reshape(self.weight.shape)
 
     def scatter_to_input(self, xp, g):
-        """dx at any stride (col2im): each output pixel gives its window's share back."""
-        k, s, p = len(self.weight), self.stride, self.padding
-        count, height, width, c_in = self.x.shape
-        out_h, out_w, c_out = g.shape[1:]
-        matrix = self.weight.reshape(-1, c_out).T
+        """dx at any stride (col2im): each output pixel gives each place of its window its share."""
+        k, c_in, c_out = len(self.weight), self.x.shape[3], g.shape[3]
+        out_h, out_w = g.shape[1:3]
+        matrices = xp.ascontiguousarray(self.weight.reshape(k * k, c_in, c_out).swapaxes(1, 2))
         images = max(1, CHUNK_VALUES // (out_h * out_w * k * k * c_in))
         dx = xp.empty(self.x.shape, g.dtype)
-        for first in range(0, count, images):
-            chunk = g[first : first + images]
-            columns = (chunk.reshape(-1, c_out) @ matrix).reshape(len(chunk), out_h, out_w, k, k, c_in)
-            padded = xp.zeros((len(chunk), height + 2 * p, width + 2 * p, c_in), g.dtype)
-            for i in range(k):
-                for j in range(k):
-                    padded[:, i : i + s * out_h : s, j : j + s * out_w : s] += columns[:, :, :, i, j]
-            dx[first : first + images] = padded[:, p : p + height, p : p + width]
+        for first in range(0, len(dx), images):
+            chunk, d_chunk = g[first : first + images], dx[first : first + images]
+            shares = chunk.reshape(-1, c_out) @ matrices  # (k*k, pixels, C_in)
+            stacks = Stacks(xp, d_chunk.shape, g.dtype, self.stride, self.padding)
+            for tap, share in zip(stacks.taps(k, out_h, out_w), shares, strict=True):
+                tap += share.reshape(tap.shape)
+            stacks.take(d_chunk)
         return dx
+
+
+def blocks(rows, columns):
+    """Cut rows (len, C) into the blocks that the columns have."""
+    return rows.reshape(columns.shape[0], columns.shape[1], rows.shape[1])
+
+
+def add_products(xp, total, a, b):
+    """Add a[i].T @ b[i] of all blocks i to `total`, in place; None counts as 0."""
+    products = a.swapaxes(1, 2) @ b
+    product = products[0] if len(products) == 1 else products.sum(axis=0)
+    return product if total is None else xp.add(total, product, out=total)
 
 
 def pixels(xp, x, stride):

@@ -11,6 +11,9 @@ Three ideas make the loops fast in NumPy:
 3. The gradient is `a * g + b * (x - mean) + c` with three per-channel vectors, so that one pass is enough.
 """
 
+import functools
+import math
+
 import numpy as np
 
 from tinyhpe.tensor import Op, Sample, apply
@@ -20,37 +23,46 @@ CHUNK_VALUES = 1 << 16  # values in a chunk: 256 KB of float32
 
 
 class Rows:
-    """An (..., C) array seen as rows of several pixels, cut into chunks."""
+    """How to see a (..., C) array of a shape as rows of several pixels, cut into chunks."""
 
-    def __init__(self, xp, shape):
-        channels, pixels = shape[-1], int(np.prod(shape[:-1]))
-        self.xp, self.channels, self.repeats = xp, channels, 1
+    def __init__(self, xp, shape, dtype):
+        channels, pixels = shape[-1], math.prod(shape[:-1])
+        self.xp, self.dtype, self.channels, self.repeats = xp, dtype, channels, 1
         while pixels % (2 * self.repeats) == 0 and 2 * self.repeats * channels <= ROW_VALUES:
             self.repeats *= 2
-        self.length = self.repeats * channels
-        self.count = pixels // self.repeats
-        self.step = max(1, CHUNK_VALUES // self.length) if xp is np else max(1, self.count)
-        self.chunks = [slice(r, min(r + self.step, self.count)) for r in range(0, self.count, self.step)]
+        self.length, self.count = self.repeats * channels, pixels // self.repeats
+        self.step = min(self.count, max(1, CHUNK_VALUES // self.length)) if xp is np else self.count
+        self.chunks = [slice(r, r + self.step) for r in range(0, self.count, self.step)]
+        self.ones = xp.ones(self.step, dtype)
 
     def view(self, array):
         """The array as (count, length) rows."""
         return self.xp.ascontiguousarray(array).reshape(self.count, self.length)
 
-    def repeat(self, vector, dtype):
+    def repeat(self, vector):
         """A per-channel vector (C,) repeated to the length of a row."""
-        row = self.xp.empty((self.repeats, self.channels), dtype)
+        row = self.xp.empty((self.repeats, self.channels), self.dtype)
         row[...] = vector
         return row.reshape(self.length)
 
-    def buffer(self, dtype):
+    def buffer(self):
         """Room for one chunk."""
-        return self.xp.empty((min(self.step, self.count), self.length), dtype)
+        return self.xp.empty((self.step, self.length), self.dtype)
 
-    def channel_sum(self, chunk):
-        """Sum a chunk over its rows and repeats: (C,) in double precision."""
-        ones = self.xp.ones(len(chunk), chunk.dtype)
-        total = (ones @ chunk).reshape(self.repeats, self.channels)
-        return total.astype(self.xp.result_type(chunk.dtype, np.float64)).sum(axis=0)
+    def zeros(self):
+        """Room for a sum over all rows, in double precision."""
+        return self.xp.zeros(self.length, np.result_type(self.dtype, np.float64))
+
+    def add_rows(self, total, chunk):
+        """Add the rows of a chunk to `total` (length,)."""
+        total += self.ones[: len(chunk)] @ chunk
+
+    def per_channel(self, total):
+        """Fold a sum over rows (length,) into a sum over pixels (C,)."""
+        return total.reshape(self.repeats, self.channels).sum(axis=0)
+
+
+rows_of = functools.lru_cache(Rows)  # a network asks for the same few shapes at every step
 
 
 class BatchNorm(Op):
@@ -95,7 +107,7 @@ class BatchNorm(Op):
                 f"batch_norm in training mode got one value per channel, x {x.shape}: its variance is 0; "
                 "use a larger batch, or eval mode"
             )
-        rows = Rows(xp, x.shape)
+        rows = rows_of(xp, x.shape, x.dtype)
         x_rows = rows.view(x)
         if self.training:
             mean, var = batch_statistics(rows, x_rows)
@@ -104,7 +116,7 @@ class BatchNorm(Op):
             mean, var = self.running_mean.copy(), self.running_var  # a later training step changes it
         inverse = 1 / xp.sqrt(var + self.eps)
         scale = gamma * inverse
-        scale_row, shift_row = rows.repeat(scale, x.dtype), rows.repeat(beta - mean * scale, x.dtype)
+        scale_row, shift_row, zero_row = rows.repeat(scale), rows.repeat(beta - mean * scale), rows.repeat(0)
         y = xp.empty(x.shape, x.dtype)
         y_rows = rows.view(y)
         residual_rows = None if residual is None else rows.view(residual)
@@ -115,14 +127,9 @@ class BatchNorm(Op):
             if residual is not None:
                 out += residual_rows[chunk]
             if self.relu:
-                xp.maximum(out, 0, out=out)
-        self.x, self.y, self.mean, self.inverse, self.scale = (
-            x,
-            y if self.relu else None,
-            mean,
-            inverse,
-            scale,
-        )
+                xp.maximum(out, zero_row, out=out)  # a row of zeros: with the number 0 NumPy takes twice the time
+        self.x, self.y = x, y if self.relu else None
+        self.mean, self.inverse, self.scale = mean, inverse, scale
         return y
 
     def update_running(self, mean, var, count):
@@ -132,48 +139,49 @@ class BatchNorm(Op):
             running += (self.momentum * batch.real).astype(running.dtype)  # .real: for the complex step
 
     def backward(self, xp, g):
-        rows = Rows(xp, g.shape)
+        rows = rows_of(xp, g.shape, g.dtype)
         x_rows, g_rows = rows.view(self.x), rows.view(g)
-        if self.relu:  # a new array: g may belong to others too
-            y_rows, g = rows.view(self.y), xp.empty(g.shape, g.dtype)
-            masked_rows = rows.view(g)
-            for chunk in rows.chunks:
-                xp.multiply(g_rows[chunk], y_rows[chunk] > 0, out=masked_rows[chunk])
-            g_rows = masked_rows
+        if self.relu:
+            g = self.masked(rows, g_rows)
+            g_rows = rows.view(g)
         d_beta = d_gamma = None
         if self.training or any(self.needs[1:3]):
             d_beta, d_gamma = self.parameter_gradients(rows, x_rows, g_rows)
         dx = self.input_gradient(rows, x_rows, g_rows, d_beta, d_gamma) if self.needs[0] else None
         return (dx, d_gamma, d_beta, g)[: len(self.needs)]
 
-    def parameter_gradients(self, rows, x_rows, g_rows):
-        """d_beta = sum g; d_gamma = sum g * (x - mean) / std."""
-        mean_row, buffer = rows.repeat(self.mean, x_rows.dtype), rows.buffer(x_rows.dtype)
-        d_beta = d_gamma = 0
+    def masked(self, rows, g_rows):
+        """g where the ReLU let x pass, else 0: a new array, since g may belong to others too."""
+        xp = rows.xp
+        masked, y_rows = xp.empty(self.y.shape, rows.dtype), rows.view(self.y)
+        masked_rows = rows.view(masked)
         for chunk in rows.chunks:
-            centred = buffer[: len(x_rows[chunk])]
-            rows.xp.subtract(x_rows[chunk], mean_row, out=centred)
-            centred *= g_rows[chunk]
-            d_beta = d_beta + rows.channel_sum(g_rows[chunk])
-            d_gamma = d_gamma + rows.channel_sum(centred)
-        return d_beta.astype(g_rows.dtype), (d_gamma * self.inverse).astype(g_rows.dtype)
+            xp.multiply(g_rows[chunk], y_rows[chunk] > 0, out=masked_rows[chunk])
+        return masked
+
+    def parameter_gradients(self, rows, x_rows, g_rows):
+        """d_beta = sum g; d_gamma = sum g * (x - mean) / std = (sum g * x - mean * sum g) / std."""
+        buffer, sum_g, sum_gx = rows.buffer(), rows.zeros(), rows.zeros()
+        for chunk in rows.chunks:
+            g = g_rows[chunk]
+            rows.add_rows(sum_g, g)
+            rows.add_rows(sum_gx, rows.xp.multiply(x_rows[chunk], g, out=buffer[: len(g)]))
+        d_beta = rows.per_channel(sum_g)
+        d_gamma = (rows.per_channel(sum_gx) - self.mean * d_beta) * self.inverse
+        return d_beta.astype(rows.dtype), d_gamma.astype(rows.dtype)
 
     def input_gradient(self, rows, x_rows, g_rows, d_beta, d_gamma):
         """dx = scale * (g - mean(g) - normalised x * mean(g * normalised x)); in eval mode scale * g."""
-        xp, dtype, pixels = rows.xp, x_rows.dtype, rows.count * rows.repeats
-        dx = xp.empty(self.x.shape, dtype)
-        dx_rows, buffer = rows.view(dx), rows.buffer(dtype)
-        of_g = rows.repeat(self.scale, dtype)
+        xp, pixels = rows.xp, rows.count * rows.repeats
+        dx, buffer = xp.empty(self.x.shape, rows.dtype), rows.buffer()
+        dx_rows, of_g = rows.view(dx), rows.repeat(self.scale)
         if self.training:
             slope = -self.scale * self.inverse * d_gamma / pixels
-            of_x = rows.repeat(slope, dtype)
-            constant = rows.repeat(-self.scale * d_beta / pixels - slope * self.mean, dtype)
+            of_x, constant = rows.repeat(slope), rows.repeat(-self.scale * d_beta / pixels - slope * self.mean)
         for chunk in rows.chunks:
-            out = dx_rows[chunk]
-            xp.multiply(g_rows[chunk], of_g, out=out)
+            out = xp.multiply(g_rows[chunk], of_g, out=dx_rows[chunk])
             if self.training:
-                term = buffer[: len(out)]
-                xp.multiply(x_rows[chunk], of_x, out=term)
+                term = xp.multiply(x_rows[chunk], of_x, out=buffer[: len(out)])
                 term += constant
                 out += term
         return dx
@@ -182,21 +190,20 @@ class BatchNorm(Op):
 def batch_statistics(rows, x_rows):
     """Mean and biased variance of each channel, (C,) in double precision.
 
-    Sums are taken of x minus its first row, so that a large mean does not drown the variance.
+    Sums are taken of x minus its first pixel, so that a large mean does not drown the variance.
     """
-    origin = x_rows[0].copy()
-    origin.reshape(rows.repeats, rows.channels)[1:] = origin[: rows.channels]
-    buffer = rows.buffer(x_rows.dtype)
-    total = squares = 0
+    origin = x_rows[0, : rows.channels].copy()
+    origin_row, buffer = rows.repeat(origin), rows.buffer()
+    total, squares = rows.zeros(), rows.zeros()
     for chunk in rows.chunks:
-        centred = buffer[: len(x_rows[chunk])]
-        rows.xp.subtract(x_rows[chunk], origin, out=centred)
-        total = total + rows.channel_sum(centred)
+        x = x_rows[chunk]
+        centred = rows.xp.subtract(x, origin_row, out=buffer[: len(x)])
+        rows.add_rows(total, centred)
         centred *= centred
-        squares = squares + rows.channel_sum(centred)
+        rows.add_rows(squares, centred)
     pixels = rows.count * rows.repeats
-    mean = total / pixels
-    return mean + origin[: rows.channels], squares / pixels - mean * mean
+    mean = rows.per_channel(total) / pixels
+    return mean + origin, rows.per_channel(squares) / pixels - mean * mean
 
 
 def batch_norm(x, gamma, beta, running_mean, running_var, training, residual=None, **settings):

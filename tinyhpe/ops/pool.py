@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tinyhpe.ops.conv import output_length
 from tinyhpe.ops.reduce import mean
+from tinyhpe.ops.windows import Stacks, output_length
 from tinyhpe.tensor import Op, Sample, apply
 
 
@@ -31,17 +31,8 @@ def check_geometry(name, x, kernel, stride, padding):
     return out
 
 
-def taps(array, axis, kernel, stride, length):
-    """The k strided views of an array along one axis: tap i holds element i of every window."""
-    keep = (slice(None),) * axis
-    return [array[(*keep, slice(i, i + stride * (length - 1) + 1, stride))] for i in range(kernel)]
-
-
 class MaxPool2d(Op):
-    """The largest value in each window; of equal ones the first (row by row) takes the gradient.
-
-    Separable: the maximum along the rows of each window, then along its columns: 2k instead of k*k steps.
-    """
+    """The largest value in each window; of equal ones the first (row by row) takes the gradient, as in torch."""
 
     samples = staticmethod(geometries)
 
@@ -49,43 +40,29 @@ class MaxPool2d(Op):
         self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, xp, x):
-        self.out_h, self.out_w = check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
+        self.out = check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
         self.x = x
-        _, self.row_max = self.pool_rows(xp)
-        y = self.maximum(xp, taps(self.row_max, 1, self.kernel, self.stride, self.out_h))
+        first, *others = self.taps(xp)
+        y = first.copy()
+        for tap in others:
+            xp.maximum(y, tap, out=y)
         self.y = y
         return y
 
-    def pool_rows(self, xp):
-        """Return x padded with the lowest number, and its maxima along W: (N, H + 2p, out_w, C)."""
-        x, p = self.x, self.padding
-        padded = xp.full((len(x), x.shape[1] + 2 * p, x.shape[2] + 2 * p, x.shape[3]), -np.inf, x.dtype)
-        padded[:, p : p + x.shape[1], p : p + x.shape[2]] = x
-        return padded, self.maximum(xp, taps(padded, 2, self.kernel, self.stride, self.out_w))
-
-    def maximum(self, xp, views):
-        """The largest of several views, element by element."""
-        largest = views[0].copy()
-        for view in views[1:]:
-            xp.maximum(largest, view, out=largest)
-        return largest
+    def taps(self, xp):
+        """The k*k views of x, inside a border lower than every number."""
+        stacks = Stacks(xp, self.x.shape, self.x.dtype, self.stride, self.padding, fill=-np.inf)
+        return stacks.put(self.x).taps(self.kernel, *self.out)
 
     def backward(self, xp, g):
-        k, s, p = self.kernel, self.stride, self.padding
-        padded, row_max = self.pool_rows(xp)
-        d_rows = xp.zeros(row_max.shape, g.dtype)
-        self.route(xp, g, self.y, taps(row_max, 1, k, s, self.out_h), taps(d_rows, 1, k, s, self.out_h))
-        d_padded = xp.zeros(padded.shape, g.dtype)
-        self.route(xp, d_rows, row_max, taps(padded, 2, k, s, self.out_w), taps(d_padded, 2, k, s, self.out_w))
-        return (d_padded[:, p : p + self.x.shape[1], p : p + self.x.shape[2]],)
-
-    def route(self, xp, g, largest, views, gradients):
-        """Add g to the gradient of the first view that equals the largest value."""
-        left = g.copy()  # what no view has taken yet
-        for view, gradient in zip(views, gradients, strict=True):
-            taken = left * (view == largest)
-            gradient += taken
-            left -= taken
+        stacks = Stacks(xp, self.x.shape, g.dtype, self.stride, self.padding)
+        free = xp.ones(g.shape, bool)  # the windows whose gradient is still to be given
+        for tap, d_tap in zip(self.taps(xp), stacks.taps(self.kernel, *self.out), strict=True):
+            taken = tap == self.y
+            taken &= free
+            free ^= taken
+            d_tap += g * taken
+        return (stacks.take(xp.empty(self.x.shape, g.dtype)),)
 
 
 class AvgPool2d(Op):
@@ -97,24 +74,17 @@ class AvgPool2d(Op):
         self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, xp, x):
-        out_h, out_w = check_geometry("avg_pool2d", x, self.kernel, self.stride, self.padding)
-        p, self.shape = self.padding, x.shape
-        padded = xp.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
-        y = xp.zeros((len(x), out_h, out_w, x.shape[3]), x.dtype)
-        for row_view in taps(padded, 1, self.kernel, self.stride, out_h):
-            for view in taps(row_view, 2, self.kernel, self.stride, out_w):
-                y += view
-        return y * (1 / self.kernel**2)
+        self.out = check_geometry("avg_pool2d", x, self.kernel, self.stride, self.padding)
+        self.shape = x.shape
+        stacks = Stacks(xp, x.shape, x.dtype, self.stride, self.padding)
+        return sum(stacks.put(x).taps(self.kernel, *self.out)) * (1 / self.kernel**2)
 
     def backward(self, xp, g):
-        count, height, width, channels = self.shape
-        p, out_h, out_w = self.padding, g.shape[1], g.shape[2]
-        d_padded = xp.zeros((count, height + 2 * p, width + 2 * p, channels), g.dtype)
+        stacks = Stacks(xp, self.shape, g.dtype, self.stride, self.padding)
         share = g * (1 / self.kernel**2)
-        for row_view in taps(d_padded, 1, self.kernel, self.stride, out_h):
-            for view in taps(row_view, 2, self.kernel, self.stride, out_w):
-                view += share
-        return (d_padded[:, p : p + height, p : p + width],)
+        for d_tap in stacks.taps(self.kernel, *self.out):
+            d_tap += share
+        return (stacks.take(xp.empty(self.shape, g.dtype)),)
 
 
 def max_pool2d(x, kernel, stride, padding=0):
