@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyhpe import backend
 
-CHUNK_VALUES = 1 << 15  # values updated at a time: all arrays of a chunk together stay in the cache
+CHUNK_VALUES = 1 << 16  # values updated at a time: all arrays of a chunk together stay in the cache
 
 
 class Optimizer:

@@ -1,6 +1,6 @@
 """Convolution as matrix products, in chunks that stay in the cache.
 
-Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Five ideas make it fast on a CPU:
+Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Six ideas make it fast on a CPU:
 
 1. im2col: the k x k window of each output pixel becomes one row of a matrix; the convolution
    is then `columns @ weights`, one GEMM. For k = 1 the image *is* the matrix: nothing is copied.
@@ -11,13 +11,15 @@ Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Five ideas make it fas
    channels the repacking is a quarter of the time, so a chunk is multiplied in small blocks.
 5. Backward at stride 1 is a convolution too: ONE im2col of the output's gradient serves both
    the gradient of the input and that of the weights. No scattering back (col2im).
+6. Clipping: where most of the windows' pixels are border (2x2 images at the end of a ResNet), one GEMM for each
+   output pixel, of the part of its window that lies in the image, multiplies no zeros.
 """
 
 import functools
 
 import numpy as np
 
-from tinyhpe.ops.windows import Stacks, output_length, windows, zero_padded
+from tinyhpe.ops.windows import Stacks, clipped, output_length, windows, zero_padded
 from tinyhpe.tensor import Op, Sample, apply
 
 CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a core's L2 cache holds
@@ -53,6 +55,12 @@ def im2col_chunks(xp, x, kernel, stride, padding, outputs):
     Args:
         outputs: how many values each row will be multiplied into; it decides the size of a block.
     """
+    if kernel == 1 and padding == 0:  # the pixels are the columns
+        pixels = xp.ascontiguousarray(x[:, ::stride, ::stride]).reshape(-1, x.shape[3])
+        step = max(CHUNK_ROWS, CHUNK_VALUES // x.shape[3])
+        for start in range(0, len(pixels), step):
+            yield slice(start, start + step), pixels[None, start : start + step]
+        return
     source = windows(xp, zero_padded(xp, x, padding), kernel, stride)
     count, out_h, out_w, _, run_values = source.shape
     row_values = kernel * run_values
@@ -113,8 +121,9 @@ class Conv2d(Op):
         self.x, self.weight = x, weight
         y = xp.empty((len(x), out_h, out_w, weight.shape[3]), x.dtype)
         y_rows, matrix = y.reshape(-1, y.shape[3]), weight.reshape(-1, weight.shape[3])
-        if k == 1 and padding == 0:
-            xp.matmul(pixels(xp, x, stride), matrix, out=y_rows)
+        if self.mostly_border():
+            for pixel, inside, taps in self.clipped_windows():
+                y[pixel] = x[inside].reshape(len(x), -1) @ weight[taps].reshape(-1, y.shape[3])
         else:
             for rows, columns in im2col_chunks(xp, x, k, stride, padding, y.shape[3]):
                 xp.matmul(columns, matrix, out=blocks(y_rows[rows], columns))
@@ -123,8 +132,8 @@ class Conv2d(Op):
     def backward(self, xp, g):
         k = len(self.weight)
         g = xp.ascontiguousarray(g)
-        if k == 1 and self.padding == 0:
-            return self.backward_pointwise(xp, g)
+        if self.mostly_border():
+            return self.backward_clipped(xp, g)
         if self.stride == 1 and self.padding < k and self.needs[0]:
             return self.backward_stride_one(xp, g)
         return (
@@ -132,18 +141,30 @@ class Conv2d(Op):
             self.correlate_with_input(xp, g) if self.needs[1] else None,
         )
 
-    def backward_pointwise(self, xp, g):
-        """k = 1: two plain matrix products."""
-        x, weight, s = self.x, self.weight, self.stride
-        g_rows, dx, dw = g.reshape(-1, g.shape[3]), None, None
-        if self.needs[1]:
-            dw = (pixels(xp, x, s).T @ g_rows).reshape(weight.shape)
-        if self.needs[0]:
-            dx_read = (g_rows @ weight[0, 0].T).reshape(*g.shape[:3], x.shape[3])
-            if s == 1:
-                return dx_read, dw
-            dx = xp.zeros(x.shape, x.dtype)
-            dx[:, ::s, ::s] = dx_read
+    def mostly_border(self):
+        """Whether more than half of an im2col matrix would be zeros of the border: 56 % for 2x2 pixels, k = 3."""
+        k, places, covered = len(self.weight), 1, 1
+        for length in self.x.shape[1:3]:
+            parts = [inside.stop - inside.start for inside, _ in clipped(length, k, self.stride, self.padding)]
+            places, covered = places * k * len(parts), covered * sum(parts)
+        return 2 * covered < places
+
+    def clipped_windows(self):
+        """Yield, for each output pixel, its index in y, and the indices of its window in x and in the weights."""
+        k = len(self.weight)
+        rows, columns = (clipped(length, k, self.stride, self.padding) for length in self.x.shape[1:3])
+        for h, (h_inside, h_taps) in enumerate(rows):
+            for w, (w_inside, w_taps) in enumerate(columns):
+                yield np.s_[:, h, w], np.s_[:, h_inside, w_inside], np.s_[h_taps, w_taps]
+
+    def backward_clipped(self, xp, g):
+        """Tiny images: for each output pixel, the gradients of one GEMM."""
+        x, weight = self.x, self.weight
+        dx, dw = xp.zeros(x.shape, x.dtype), xp.zeros(weight.shape, weight.dtype)
+        for pixel, inside, taps in self.clipped_windows():
+            window, matrix = x[inside], weight[taps].reshape(-1, g.shape[3])
+            dx[inside] += (g[pixel] @ matrix.T).reshape(window.shape)
+            dw[taps] += (window.reshape(len(x), -1).T @ g[pixel]).reshape(weight[taps].shape)
         return dx, dw
 
     def backward_stride_one(self, xp, g):
@@ -154,7 +175,9 @@ class Conv2d(Op):
         """
         x, weight = self.x, self.weight
         k, _, c_in, c_out = weight.shape
-        flipped = xp.ascontiguousarray(weight[::-1, ::-1].swapaxes(2, 3)).reshape(-1, c_in)  # (k*k*C_out, C_in)
+        flipped = weight[::-1, ::-1].transpose(2, 0, 1, 3).reshape(c_in, -1).T  # (k*k*C_out, C_in), a view
+        if block_rows(SMALL_ROWS, *flipped.shape):
+            flipped = xp.ascontiguousarray(flipped)  # small GEMMs are slower with a transposed operand
         dx, dw_flipped = xp.empty(x.shape, x.dtype), None
         x_rows, dx_rows = xp.ascontiguousarray(x).reshape(-1, c_in), dx.reshape(-1, c_in)
         for rows, columns in im2col_chunks(xp, g, k, 1, k - 1 - self.padding, c_in):
@@ -200,11 +223,6 @@ def add_products(xp, total, a, b):
     products = a.swapaxes(1, 2) @ b
     product = products[0] if len(products) == 1 else products.sum(axis=0)
     return product if total is None else xp.add(total, product, out=total)
-
-
-def pixels(xp, x, stride):
-    """Every stride-th pixel as a row (M, C); no copy at stride 1."""
-    return xp.ascontiguousarray(x[:, ::stride, ::stride]).reshape(-1, x.shape[3])
 
 
 def conv2d(x, weight, stride=1, padding=0):

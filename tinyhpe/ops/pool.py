@@ -40,29 +40,23 @@ class MaxPool2d(Op):
         self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, xp, x):
-        self.out = check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
-        self.x = x
-        first, *others = self.taps(xp)
-        y = first.copy()
-        for tap in others:
-            xp.maximum(y, tap, out=y)
-        self.y = y
-        return y
-
-    def taps(self, xp):
-        """The k*k views of x, inside a border lower than every number."""
-        stacks = Stacks(xp, self.x.shape, self.x.dtype, self.stride, self.padding, fill=-np.inf)
-        return stacks.put(self.x).taps(self.kernel, *self.out)
+        out = check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
+        stacks = Stacks(xp, x.shape, x.dtype, self.stride, self.padding, fill=-np.inf).put(x)
+        self.shape, self.taps = x.shape, stacks.taps(self.kernel, *out)
+        self.y = self.taps[0].copy()
+        for tap in self.taps[1:]:
+            xp.maximum(self.y, tap, out=self.y)
+        return self.y
 
     def backward(self, xp, g):
-        stacks = Stacks(xp, self.x.shape, g.dtype, self.stride, self.padding)
+        stacks = Stacks(xp, self.shape, g.dtype, self.stride, self.padding)
         free = xp.ones(g.shape, bool)  # the windows whose gradient is still to be given
-        for tap, d_tap in zip(self.taps(xp), stacks.taps(self.kernel, *self.out), strict=True):
+        for tap, d_tap in zip(self.taps, stacks.taps(self.kernel, *g.shape[1:3]), strict=True):
             taken = tap == self.y
             taken &= free
             free ^= taken
             d_tap += g * taken
-        return (stacks.take(xp.empty(self.x.shape, g.dtype)),)
+        return (stacks.take(xp.empty(self.shape, g.dtype)),)
 
 
 class AvgPool2d(Op):
@@ -74,15 +68,15 @@ class AvgPool2d(Op):
         self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, xp, x):
-        self.out = check_geometry("avg_pool2d", x, self.kernel, self.stride, self.padding)
+        out = check_geometry("avg_pool2d", x, self.kernel, self.stride, self.padding)
         self.shape = x.shape
-        stacks = Stacks(xp, x.shape, x.dtype, self.stride, self.padding)
-        return sum(stacks.put(x).taps(self.kernel, *self.out)) * (1 / self.kernel**2)
+        stacks = Stacks(xp, x.shape, x.dtype, self.stride, self.padding).put(x)
+        return sum(stacks.taps(self.kernel, *out)) * (1 / self.kernel**2)
 
     def backward(self, xp, g):
         stacks = Stacks(xp, self.shape, g.dtype, self.stride, self.padding)
         share = g * (1 / self.kernel**2)
-        for d_tap in stacks.taps(self.kernel, *self.out):
+        for d_tap in stacks.taps(self.kernel, *g.shape[1:3]):
             d_tap += share
         return (stacks.take(xp.empty(self.shape, g.dtype)),)
 

@@ -11,8 +11,10 @@ def zero_padded(xp, x, padding):
     if padding == 0:
         return xp.ascontiguousarray(x)
     count, height, width, channels = x.shape
-    padded = xp.zeros((count, height + 2 * padding, width + 2 * padding, channels), x.dtype)
-    padded[:, padding : padding + height, padding : padding + width] = x
+    padded = xp.empty((count, height + 2 * padding, width + 2 * padding, channels), x.dtype)
+    padded[:, :padding] = padded[:, -padding:] = 0
+    padded[:, :, :padding] = padded[:, :, -padding:] = 0
+    padded[:, padding:-padding, padding:-padding] = x
     return padded
 
 
@@ -25,6 +27,17 @@ def windows(xp, x, kernel, stride):
     n, h, w, c = x.strides
     shape = (len(x), out_h, out_w, kernel, kernel * x.shape[3])
     return xp.lib.stride_tricks.as_strided(x, shape, (n, stride * h, stride * w, h, c))
+
+
+def clipped(length, kernel, stride, padding):
+    """For each window along an axis: the slice of the axis that it covers, and the slice of the kernel on it."""
+    slices = []
+    for number in range(output_length(length, kernel, stride, padding)):
+        first = number * stride - padding
+        low = max(0, first)
+        high = max(low, min(length, first + kernel))
+        slices.append((slice(low, high), slice(low - first, high - first)))
+    return slices
 
 
 class Stacks:
