@@ -1,0 +1,316 @@
+"""Every CUDA kernel against the NumPy path that it must equal: on the CPU, and on a GPU where there is one.
+
+The oracle is the engine in float64, whose own gradients are proved in test_ops.py.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+
+from tinyhpe import backend, ops, optim
+from tinyhpe.datasets import augment
+from tinyhpe.emulator import CpuModule
+from tinyhpe.errors import InputError
+from tinyhpe.nn.module import Parameter
+from tinyhpe.ops import kernels
+from tinyhpe.tensor import Tensor
+
+EPS = float(np.finfo(np.float32).eps)
+
+
+@functools.cache
+def cpu_module():
+    return CpuModule(kernels.SOURCE.read_text())
+
+
+class Cuda:
+    """Calls functions of kernels.py with NumPy arrays, on one of the two backends."""
+
+    def __init__(self, module, device):
+        self.module, self.device = module, device
+
+    def array(self, value):
+        return backend.to_device(value, self.device) if isinstance(value, np.ndarray) else value
+
+    def __call__(self, function, *args, **settings):
+        """Run it; return its arrays as NumPy arrays."""
+        settings = {name: self.array(value) for name, value in settings.items()}
+        result = function(self.module, *[self.array(arg) for arg in args], **settings)
+        if isinstance(result, tuple):
+            return tuple(None if array is None else backend.to_numpy(array) for array in result)
+        return backend.to_numpy(result)
+
+
+@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def cuda(request, monkeypatch):
+    """Both backends. Their empty() gives NaN, so that an output that no thread writes is seen."""
+    if request.param == "emulated":
+        try:
+            module, xp = cpu_module(), np
+        except InputError as reason:
+            pytest.skip(str(reason))
+    else:
+        xp, reason = backend.probe_cuda()
+        if xp is None:
+            pytest.skip(reason)
+        module = kernels.cuda_module()
+    empty = xp.empty
+
+    def poisoned(*args, **settings):
+        array = empty(*args, **settings)
+        if array.dtype.kind in "fu":
+            array.fill(np.nan if array.dtype.kind == "f" else 255)
+        return array
+
+    monkeypatch.setattr(xp, "empty", poisoned)
+    return Cuda(module, "cpu" if xp is np else "cuda")
+
+
+def float32(rng, *shape):
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def tensors(*arrays):
+    return [Tensor(array.astype(np.float64), requires_grad=True) for array in arrays]
+
+
+def assert_close(actual, wanted, roundings):
+    """Equal but for so many float32 roundings of the largest value."""
+    assert actual.dtype == np.float32
+    assert actual.shape == wanted.shape
+    np.testing.assert_allclose(actual, wanted, rtol=0, atol=roundings * EPS * max(1, abs(wanted).max()))
+
+
+GEOMETRIES = [  # N, H, W, C, kernel, stride, padding
+    (1, 1, 1, 1, 1, 1, 0),
+    (2, 5, 4, 3, 3, 1, 1),
+    (3, 7, 6, 5, 3, 2, 1),
+    (2, 9, 11, 3, 7, 2, 3),
+    (2, 5, 7, 17, 1, 2, 0),
+    (1, 6, 5, 2, 2, 3, 0),
+    (2, 4, 4, 33, 2, 2, 1),
+]
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_im2col_lays_out_every_window_as_a_row(cuda, geometry):
+    *shape, k, stride, padding = geometry
+    x = float32(np.random.default_rng(0), *shape)
+    padded = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), (1, 2))[:, ::stride, ::stride]
+    wanted = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, k * k * shape[3])
+    np.testing.assert_array_equal(cuda(kernels.im2col, x, k, stride, padding), wanted)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_im2col_and_col2im_are_a_convolution_and_its_gradients(cuda, geometry):
+    *shape, k, stride, padding = geometry
+    rng = np.random.default_rng(1)
+    x, weight = float32(rng, *shape), float32(rng, k, k, shape[3], 4)
+    oracle = tensors(x, weight)
+    y = ops.conv2d(*oracle, stride=stride, padding=padding)
+    g = float32(rng, *y.shape)
+    y.backward(g.astype(np.float64))
+    matrix, g_rows = weight.reshape(-1, 4), g.reshape(-1, 4)
+    columns = cuda(kernels.im2col, x, k, stride, padding)
+    assert_close((columns @ matrix).reshape(y.shape), y.numpy(), 2 * len(matrix))
+    assert_close((columns.T @ g_rows).reshape(weight.shape), oracle[1].grad, 2 * len(g_rows))
+    dx = cuda(kernels.col2im, g_rows @ matrix.T, tuple(shape), k, stride, padding)
+    assert_close(dx, oracle[0].grad, 8 * k * k)
+
+
+@pytest.mark.parametrize("geometry", [g for g in GEOMETRIES if 2 * g[6] <= g[4]])
+@pytest.mark.parametrize("ties", [False, True])
+def test_max_pool_and_its_gradient(cuda, geometry, ties):
+    *shape, k, stride, padding = geometry
+    rng = np.random.default_rng(2)
+    x = rng.integers(0, 3, shape).astype(np.float32) if ties else float32(rng, *shape)
+    (oracle,) = tensors(x)
+    wanted = ops.max_pool2d(oracle, k, stride, padding)
+    g = rng.integers(-8, 8, wanted.shape).astype(np.float32)  # whole numbers: their sums are exact
+    wanted.backward(g.astype(np.float64))
+    y, winners = cuda(kernels.max_pool, x, k, stride, padding)
+    np.testing.assert_array_equal(y, wanted.numpy())
+    dx = cuda(kernels.max_pool_backward, g, winners, tuple(shape), k, stride, padding)
+    np.testing.assert_array_equal(dx, oracle.grad)
+
+
+def test_a_nan_is_not_hidden_by_a_kernel(cuda):
+    x = np.ones((1, 2, 2, 1), np.float32)
+    x[0, 1, 0, 0] = np.nan
+    one = np.ones(1, np.float32)
+    assert np.isnan(cuda(kernels.max_pool, x, 2, 2, 0)[0]).all()
+    assert np.isnan(cuda(kernels.batch_norm, x, one, one, one, one, 1e-5, relu=True)[0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("with_residual", [False, True])
+@pytest.mark.parametrize("shape", [(2, 1), (5, 3), (2, 3, 7, 17), (700, 1), (3, 11, 9, 64), (2500, 33)])
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_with_residual_and_relu_and_all_its_gradients(cuda, shape, training, with_residual, relu):
+    rng, channels = np.random.default_rng(3), shape[-1]
+    x, gamma, beta = 3 + 2 * float32(rng, *shape), float32(rng, channels) + 2, float32(rng, channels)
+    residual = [float32(rng, *shape)] * with_residual
+    running = [float32(rng, channels), rng.uniform(1, 2, channels).astype(np.float32)]
+    eps, momentum = 1e-5, 0.2
+
+    def forward(tensors, running, relu):
+        settings = {"momentum": momentum, "eps": eps, "relu": relu}
+        return ops.batch_norm(*tensors[:3], *running, training, *tensors[3:], **settings)
+
+    oracle = tensors(x, gamma, beta, *residual)
+    before_relu = forward(oracle, [array.astype(np.float64) for array in running], relu=False).numpy()
+    wanted_running = [array.astype(np.float64) for array in running]
+    wanted = forward(oracle, wanted_running, relu)
+    g = float32(rng, *shape)
+    g[abs(before_relu) < 1e-4] = 0  # so near to the kink of the ReLU, rounding decides
+    wanted.backward(g.astype(np.float64))
+
+    running = [cuda.array(array) for array in running]
+    mean, var = running
+    if training:
+        mean, var = kernels.batch_statistics(cuda.module, cuda.array(x), *running, momentum)
+    y = cuda(kernels.batch_norm, x, mean, var, gamma, beta, eps, *residual, relu=relu)
+    settings = {"y": y} if relu else {}
+    gradients = cuda(
+        kernels.batch_norm_backward, g, x, mean, var, gamma, eps, training, residual=with_residual, **settings
+    )
+    for actual, expected in zip(running, wanted_running, strict=True):
+        assert_close(backend.to_numpy(actual), expected, 8)
+    # the normalisation makes roundings of x larger, by this much
+    scale = max(1, 1 / np.sqrt(backend.to_numpy(var).min() + eps))
+    assert_close(y, wanted.numpy(), 16 * scale)
+    for tensor, gradient in zip(oracle, gradients, strict=False):
+        assert_close(gradient, tensor.grad, 64 * scale**2)
+    assert with_residual or gradients[3] is None
+
+
+@pytest.mark.parametrize("most_slabs", [1, 3, 1024])
+def test_the_variance_survives_a_mean_ten_thousand_times_as_large(cuda, most_slabs, monkeypatch):
+    monkeypatch.setattr(kernels, "MOST_SLABS", most_slabs)
+    x = (10_000 + np.random.default_rng(4).normal(size=(4000, 5))).astype(np.float32)
+    running = [cuda.array(np.zeros(5, np.float32)), cuda.array(np.ones(5, np.float32))]
+    mean, var = cuda(kernels.batch_statistics, x, *running, 0.1)
+    np.testing.assert_allclose(mean, x.astype(np.float64).mean(axis=0), rtol=EPS)
+    np.testing.assert_allclose(var, x.astype(np.float64).var(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "angles"), [(2, 1), (3, 3), (255, 1), (256, 2), (257, 3), (600, 1)])
+def test_the_ranking_loss_of_all_pairs_and_its_gradient(cuda, n, angles):
+    rng = np.random.default_rng(5)
+    scores, levels = 4 * float32(rng, n, angles), rng.integers(0, 5, (n, angles)).astype(np.int32)
+    losses, gradient = cuda(kernels.rank_pairs, scores, levels)
+    for angle in range(angles):
+        (oracle,) = tensors(scores[:, angle])
+        wanted = ops.pairwise_order_loss(oracle, levels[:, angle])
+        wanted.backward()
+        np.testing.assert_allclose(losses[angle], wanted.item(), rtol=20 * EPS)
+        np.testing.assert_allclose(gradient[:, angle], oracle.grad, rtol=0, atol=20 * EPS * 2 / n)
+
+
+def test_the_ranking_loss_of_scores_far_apart_is_finite(cuda):
+    scores, levels = np.array([[-1e4], [1e4]], np.float32), np.array([[1], [0]], np.int32)
+    losses, gradient = cuda(kernels.rank_pairs, scores, levels)
+    np.testing.assert_array_equal(losses, [2e4])
+    np.testing.assert_array_equal(gradient, [[-1], [1]])
+
+
+@pytest.mark.parametrize("size", [1, 256, 1000])
+def test_adam_takes_the_steps_of_the_optimizer(cuda, size):
+    rng = np.random.default_rng(6)
+    start = float32(rng, size)
+    wanted = Parameter(start.astype(np.float64))
+    adam = optim.Adam([wanted], lr=0.01)
+    flat = [cuda.array(array) for array in (start, np.zeros_like(start), np.zeros_like(start))]
+    for step in range(1, 4):
+        gradient = float32(rng, size) * np.float32(10) ** rng.integers(-9, 1, size).astype(np.float32)
+        wanted.grad = gradient.astype(np.float64)
+        adam.step()
+        rates = np.array([0.01 / (1 - 0.9**step), 1 / np.sqrt(1 - 0.999**step)], np.float32)
+        parameters, *moments = flat
+        arrays = parameters, cuda.array(gradient), *moments, cuda.array(rates)
+        kernels.adam(cuda.module, *arrays, (0.9, 0.999), 1e-8)
+    for actual, expected in zip(flat, (wanted.data, adam.mean, adam.square), strict=True):
+        assert_close(backend.to_numpy(actual), expected, 4)
+
+
+def test_images_are_cropped_mirrored_brightened_and_normalised_as_on_the_cpu(cuda):
+    rng = np.random.default_rng(7)
+    images = rng.integers(0, 256, (5, 13, 11, 3), dtype=np.uint8)
+    size = 9
+    corners = np.stack([rng.integers(0, 13 - size + 1, 5), rng.integers(0, 11 - size + 1, 5)], 1).astype(np.int32)
+    corners[0], corners[1] = (0, 0), (4, 2)  # the outermost
+    flipped = np.array([True, False, True, False, True])
+    brightness = np.array([1, 0.3, 1.7, 1, 1.2], np.float32)
+    statistics = augment.IMAGENET_MEAN, augment.IMAGENET_STD
+    out = cuda(kernels.prepare_images, images, corners, flipped, brightness, *statistics, size)
+    for n, (y, x) in enumerate(corners):
+        part = images[n, y : y + size, x : x + size].astype(np.float32)
+        part = part[:, ::-1] if flipped[n] else part
+        wanted = augment.normalise(np.clip(part * brightness[n], 0, 255))
+        np.testing.assert_allclose(out[n], wanted, rtol=4 * EPS, atol=4 * EPS)
+
+
+def convolution(cuda, x, g):
+    weight = float32(np.random.default_rng(9), 3, 3, 3, 3)
+    dx = cuda(kernels.col2im, g.reshape(-1, 3) @ weight.reshape(-1, 3).T, x.shape, 3, 1, 1)
+    return lambda v: ops.conv2d(Tensor(v), Tensor(weight.astype(np.float64)), padding=1).numpy(), dx
+
+
+def max_pool(cuda, x, g):
+    _, winners = cuda(kernels.max_pool, x, 3, 1, 1)
+    dx = cuda(kernels.max_pool_backward, g, winners, x.shape, 3, 1, 1)
+    return lambda v: ops.max_pool2d(Tensor(v), 3, 1, 1).numpy(), dx
+
+
+def batch_norm(cuda, x, g):
+    running = np.zeros(3, np.float32), np.ones(3, np.float32)  # their update does not matter here
+    mean, var = cuda(kernels.batch_statistics, x, *running, 0.1)
+    dx, *_ = cuda(kernels.batch_norm_backward, g, x, mean, var, np.ones(3, np.float32), 1e-5, True)
+    return lambda v: ops.batch_norm(*map(Tensor, (v, np.ones(3), np.zeros(3))), *running, True).numpy(), dx
+
+
+def ranking(cuda, x, g):
+    levels = np.random.default_rng(9).integers(0, 4, (x.size, 1)).astype(np.int32)
+    _, gradient = cuda(kernels.rank_pairs, x.reshape(-1, 1), levels)
+    total = g.sum(dtype=np.float64)  # the loss is a scalar, of which (g * loss).sum() makes total * loss
+    dx = gradient.reshape(x.shape) * total
+    return lambda v: ops.pairwise_order_loss(Tensor(v.ravel()), levels[:, 0]).numpy(), dx
+
+
+@pytest.mark.parametrize("pair", [convolution, max_pool, batch_norm, ranking])
+def test_a_gradient_foretells_how_the_forward_pass_changes(cuda, pair):
+    """dx . v, dx from the kernels, against (f(x + h v) - f(x - h v)) / 2h . g of the float64 forward alone."""
+    rng, h = np.random.default_rng(8), 1e-6
+    x, g, v = float32(rng, 2, 5, 6, 3), float32(rng, 2, 5, 6, 3), rng.normal(size=(2, 5, 6, 3))
+    forward, dx = pair(cuda, x, g)
+    change = (forward(x + h * v) - forward(x - h * v)) / (2 * h)
+    terms = dx * v
+    assert abs((g * change).sum() - terms.sum()) < 1e-5 * abs(terms).sum()
+
+
+def test_arrays_that_a_kernel_would_misread_are_refused(cuda):
+    x = np.zeros((2, 4, 4, 3), np.float32)
+    with pytest.raises(TypeError, match="x is float64, the CUDA kernel reads float32"):
+        cuda(kernels.im2col, x.astype(np.float64), 3, 1, 1)
+    with pytest.raises(ValueError, match="not C-contiguous"):
+        kernels.im2col(cuda.module, cuda.array(x).transpose(0, 2, 1, 3), 3, 1, 1)
+    with pytest.raises(ValueError, match="columns has the shape"):
+        cuda(kernels.col2im, np.zeros((3, 27), np.float32), x.shape, 3, 1, 1)
+
+
+def test_a_kernel_that_does_not_compile_on_the_gpu_is_one_clear_line(monkeypatch):
+    class Broken:
+        def __init__(self, code):
+            assert "im2col" in code
+
+        def compile(self):
+            raise RuntimeError("nvrtc: \n kernels.cu(7): error: identifier is undefined\n 1 error detected")
+
+    cupy = type("cupy", (), {"RawModule": Broken})
+    monkeypatch.setattr(backend, "probe_cuda", lambda: (cupy, ""))
+    kernels.cuda_module.cache_clear()
+    with pytest.raises(InputError, match=r"kernels.cu\(7\): error.*--device cpu") as error:
+        kernels.cuda_module()
+    assert "\n" not in str(error.value)
