@@ -323,9 +323,10 @@ check("03.3", is_kink)
 # %% [markdown]
 # ## 6. The library's checker
 #
-# Here is the heart of tinyhpe's checker. Find your kink detector. The last line is new. With `h` the
-# error of the central difference is 4 times that with `h / 2`. So in `4 * narrow - wide` the two errors
-# cancel. This is *Richardson extrapolation*.
+# Here is the heart of tinyhpe's checker. Find your kink detector. Two things are new. A very steep curve
+# looks like a kink until `h` is small enough: the loop halves `h` until the slopes agree. And in the last
+# line: with `h` the error of the central difference is 4 times that with `h / 2`. So in `4 * narrow - wide`
+# the two errors cancel. This is *Richardson extrapolation*.
 
 # %%
 print(inspect.getsource(derivative))
@@ -343,7 +344,7 @@ print(f"error by hand      {np.abs(by_hand - truth).max():.0e}")
 print(f"error of gradcheck {np.abs(by_library - truth).max():.0e}")
 
 # %% [markdown]
-# They agree. The library is not faster: it evaluates five times where we evaluate twice. It spends the
+# They agree. The library is not faster: it evaluates at least five times where we evaluate twice. It spends the
 # time on accuracy, and on refusing kinks.
 #
 # ## 7. Planted bugs

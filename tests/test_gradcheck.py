@@ -4,29 +4,34 @@ import numpy as np
 import pytest
 
 from tinyhpe import ops
-from tinyhpe.gradcheck import GradientError, gradcheck
-from tinyhpe.tensor import Op, Sample, apply
+from tinyhpe.gradcheck import TWINS, GradientError, check_op, finite_differences, gradcheck
+from tinyhpe.tensor import Op, Sample, Tensor, apply
 
 X = np.array([[0.5, -1.0], [2.0, 0.3]])
 
 
-def wrong_square(backward):
-    """x * x with the given backward(x, g)."""
+def planted(forward, backward, analytic=True):
+    """An op class of forward(x) and backward(x, g), which no other test meets."""
 
-    class WrongSquare(Op):
+    class Planted(Op):
         @staticmethod
         def samples(rng):
-            yield Sample((X,))
+            yield Sample((X,), analytic=analytic)
 
         def forward(self, xp, x):
             self.x = x
-            return x * x
+            return forward(x)
 
         def backward(self, xp, g):
             return (backward(self.x, g),)
 
-    del Op.registry["WrongSquare"]
-    return lambda x: apply(WrongSquare(), x)
+    del Op.registry["Planted"]
+    return Planted
+
+
+def wrong_square(backward):
+    """x * x with the given backward(x, g)."""
+    return lambda x: apply(planted(lambda x: x * x, backward)(), x)
 
 
 def test_a_right_gradient_passes():
@@ -56,6 +61,93 @@ def test_a_wrong_gradient_is_reported_with_its_place_and_usual_cause(backward, h
 def test_a_kink_is_reported_as_a_kink(x):
     with pytest.raises(GradientError, match="kink"):
         gradcheck(ops.relu, np.array([x, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "slope"),
+    [
+        (lambda x: ops.exp(1000.0 * x), 1e-3, 1000 * np.e),
+        (ops.log, 2e-4, 5000.0),
+        (lambda x: ops.sigmoid(1e4 * x), 1e-5, 1e4 / (np.exp(0.05) + np.exp(-0.05)) ** 2),
+        (lambda x: x**3, 0.0, 0.0),
+    ],
+)
+def test_a_steep_curve_is_no_kink(function, x, slope):
+    got = finite_differences(lambda arrays: function(Tensor(arrays[0])).data, [np.array([x])], 0, np.ones(1))
+    np.testing.assert_allclose(got, slope, rtol=1e-8)
+    gradcheck(function, np.array([x]))
+
+
+def test_a_kink_in_a_steep_curve_is_a_kink():
+    with pytest.raises(GradientError, match="kink"):
+        gradcheck(lambda x: ops.exp(1000.0 * x) + ops.absolute(500.0 * x), np.array([0.0]))
+    with pytest.raises(GradientError, match="kink or a jump"):
+        gradcheck(lambda x: apply(planted(np.sign, lambda x, g: 0 * g)(), x), np.array([0.0]))
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_an_error_of_a_millionth_is_seen_in_small_and_in_large_gradients(scale):
+    def scaled(error):
+        return planted(lambda x: scale * x * x, lambda x, g: scale * 2 * x * g * (1 + error))
+
+    assert gradcheck(lambda x: apply(scaled(0)(), x), X) < 1e-9
+    with pytest.raises(GradientError, match="wrong at element"):
+        gradcheck(lambda x: apply(scaled(1e-6)(), x), X)
+
+
+def test_a_value_that_is_not_finite_is_not_called_a_kink():
+    with np.errstate(invalid="ignore"), pytest.raises(GradientError, match="into its domain"):
+        gradcheck(ops.log, X)
+
+
+def through_float16(x):
+    return x.astype(np.float16).astype(x.dtype)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "report"),
+    [
+        (lambda x: (x + 1e4) - 1e4, lambda x, g: g, "in float32 the value .* as rounding explains"),
+        (lambda x: through_float16(x) if x.dtype == np.float32 else x, lambda x, g: g, "in float32 the value"),
+        (lambda x: x * x, lambda x, g: ((x + 1e4) - 1e4) * g * 2, "in float32 the gradient of input 0"),
+        (lambda x: x * np.sqrt(2), lambda x, g: g * np.sqrt(2), "float32 went in, float64 came out"),
+        (lambda x: x * 2, lambda x, g: g * np.array([2.0]), "float32 and float64|for a tensor of .* float32"),
+        (np.abs, lambda x, g: g * np.sign(x), "by the complex step"),
+        (lambda x: x * 2, lambda x, g: np.multiply(g, 2, out=g), "changed one of its inputs or its cotangent"),
+        (
+            lambda x: x * 2 if x.flags.c_contiguous else x * 3,
+            lambda x, g: g * (2 if x.flags.c_contiguous else 3),
+            "by contiguous input",
+        ),
+    ],
+)
+def test_check_op_sees_a_broken_promise(forward, backward, report):
+    with pytest.raises((GradientError, ValueError), match=report):
+        check_op(planted(forward, backward))
+
+
+@pytest.mark.parametrize(
+    ("twin", "report"),
+    [
+        (lambda x: 3 * x, r"value differs from its textbook twin by 0\.333"),
+        (lambda x: 2 * x.reshape((4,)), r"shape \(2, 2\) and float64 for a tensor of \(4,\)"),
+    ],
+)
+def test_check_op_sees_the_right_gradient_of_a_wrong_function(monkeypatch, twin, report):
+    op_class = planted(lambda x: 2 * x, lambda x, g: 2 * g)
+    monkeypatch.setitem(TWINS, op_class, twin)
+    with pytest.raises((GradientError, ValueError), match=report):
+        check_op(op_class)
+
+
+def test_check_op_records_the_largest_error_of_each_check():
+    cube = check_op(planted(lambda x: x * x * x, lambda x, g: 3 * x * x * g * (1 + 1e-11)))
+    assert list(cube) == ["central differences", "complex step", "float32", "float16", "layout"]
+    assert cube["complex step"] == pytest.approx(1e-11, rel=1e-3)
+    assert 1e-12 < cube["central differences"] < 1e-10
+    assert 0 < cube["float32"] < 1
+    assert cube["layout"] == 0
+    assert "complex step" not in check_op(ops.elementwise.ReLU)
 
 
 def test_float32_inputs_are_refused_with_the_reason():

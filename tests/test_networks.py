@@ -130,6 +130,21 @@ def test_weights_of_another_architecture_are_refused_with_the_reason():
         resnet.build("resnet34").load_state_dict(resnet.build("resnet18").state_dict())
 
 
+def test_an_unknown_network_or_stem_is_answered_with_the_known_ones():
+    with pytest.raises(InputError, match=r"'vgg'.*choose one of resnet18, .*r18n and one of 7x7, 3x3"):
+        resnet.build("vgg")
+    with pytest.raises(InputError, match="stem '5x5'"):
+        resnet.build("r18n", stem="5x5")
+
+
+def test_weights_with_more_arrays_are_refused_but_torchs_counters_are_passed_over():
+    network = resnet.build("r18n")
+    state = network.state_dict() | {"bn1.num_batches_tracked": np.array(5)}
+    network.load_state_dict(state)
+    with pytest.raises(InputError, match="1 arrays too many"):
+        network.load_state_dict(state | {"fc2.bias": np.zeros(3)})
+
+
 def write_bfloat16(path):
     header = json.dumps({"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))

@@ -13,7 +13,8 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "files": {"errors"},
     "backend": {"errors"},
     "tensor": {"backend"},
-    "ops": {"tensor", "backend"},
+    "emulator": {"errors"},
+    "ops": {"tensor", "backend", "errors"},
     "gradcheck": {"tensor", "ops"},
     "nn": {"tensor", "backend", "ops", "errors", "files"},
     "optim": {"backend"},
@@ -22,6 +23,8 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "datasets": {"pose", "heads", "errors", "files"},
     "methods": {"datasets", "nn", "pose", "ops", "tensor", "backend", "errors"},
     "report": {"pose", "errors"},
+    "torch_resnet": {"nn"},
+    "bench": {"torch_resnet", "nn", "optim", "ops", "tensor", "backend"},
     "train": {
         "methods",
         "report",

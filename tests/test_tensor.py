@@ -2,14 +2,19 @@
 
 import gc
 import time
+import tracemalloc
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyhpe import ops
+from tinyhpe import backend, ops
+from tinyhpe.nn.layers import BatchNorm2d
+from tinyhpe.nn.module import Parameter
+from tinyhpe.optim import SGD
 from tinyhpe.tensor import Op, Sample, Tensor, apply, no_grad
 
 
@@ -46,6 +51,27 @@ def test_a_second_backward_adds_to_the_gradient():
     for _ in range(2):
         (x * 3.0).sum().backward()
     np.testing.assert_array_equal(x.grad, [6.0, 6.0])
+
+
+def test_a_number_becomes_float32_and_a_numpy_scalar_keeps_its_dtype():
+    assert (Tensor(0.5).dtype, Tensor([1, 2]).dtype) == (np.float32, np.float32)
+    assert (Tensor(np.float64(0.5)).dtype, Tensor(np.float64(0.5)).shape) == (np.float64, ())
+    assert (Tensor(np.array([1, 2])) + 1).dtype == np.int64
+    assert (leaf([0.1]) + 0.1).data == 0.1 + 0.1  # not 0.1 rounded to float32
+
+
+def test_where_an_op_gives_no_gradient_nothing_behind_it_gets_one():
+    x = leaf([1.0, 2.0])
+    doubled = 2.0 * x
+    doubled.op.backward = lambda xp, g: (None,) * 2
+    (doubled + x * x).sum().backward()
+    np.testing.assert_array_equal(x.grad, [2, 4])
+    sealed = x * 3.0
+    behind = sealed * sealed
+    behind.op.backward = lambda xp, g: (None, None)
+    behind.sum().backward()
+    np.testing.assert_array_equal(x.grad, [2, 4])
+    assert sealed.op.inputs  # not released: its backward was never asked
 
 
 def test_two_leaves_never_share_one_gradient_array():
@@ -133,9 +159,9 @@ def test_an_op_without_samples_is_refused():
         (lambda: (leaf([1.0, 2.0]) * 2.0).backward(), RuntimeError, "reduce it to a scalar loss"),
         (lambda: Tensor([1.0]).backward(), RuntimeError, "requires_grad=True"),
         (lambda: leaf([1.0, 2.0]).backward(np.ones(3)), ValueError, r"shape \(3,\)"),
-        (lambda: leaf([1.0]).backward(np.ones(1, np.float32)), ValueError, "dtype float32"),
+        (lambda: leaf([1.0]).backward(np.ones(1, np.float32)), ValueError, "and float32"),
         (lambda: leaf([1.0]) + leaf([1.0], np.float32), TypeError, "float32 and float64"),
-        (lambda: leaf([1.0], np.float32) + np.ones(1), TypeError, r"astype\('float32'\)"),
+        (lambda: leaf([1.0], np.float32) + np.ones(1), TypeError, "float32 and float64"),
         (lambda: Tensor(np.array([1, 2]), requires_grad=True), TypeError, "floating-point"),
         (lambda: Tensor(np.array([1, 2])) + 0.5, TypeError, "never mixed silently"),
         (lambda: ops.mse(leaf([[1.0], [2.0]]), np.ones(2)), ValueError, "they must be equal"),
@@ -150,12 +176,99 @@ def test_a_mistake_is_answered_with_what_why_and_how_to_mend_it(action, error, m
         action()
 
 
+def add_one(array):
+    array += 1
+
+
+def set_one_value(array):
+    array[1, 0] = 7
+
+
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.transpose, lambda array: array[::-1, ::2]])
+@pytest.mark.parametrize(("size", "change"), [(16, set_one_value), (400, add_one)])
+def test_an_array_changed_in_place_before_backward_is_named(size, layout, change):
+    x = Tensor(layout(np.ones((size, size))), requires_grad=True)
+    y = ops.log(x).sum()
+    change(x.data)
+    with pytest.raises(RuntimeError, match=r"(?s)Log kept .* 'x' of shape .* in place since.*a new array"):
+        y.backward()
+
+
+def test_an_optimizer_step_before_backward_is_told_to_come_after():
+    weight = Parameter(np.ones((3, 2)))
+    sgd = SGD([weight])
+    losses = [ops.mse(Tensor(np.ones((4, 3))) @ weight, np.zeros((4, 2))) for _ in range(2)]
+    losses[0].backward()
+    sgd.step()
+    with pytest.raises(
+        RuntimeError, match=r"MatMul .* 'b' of shape \(3, 2\).* optimizer\.step\(\) after loss\.backward\(\)"
+    ):
+        losses[1].backward()
+
+
+def test_what_backward_does_not_need_may_change():
+    x, mean, variance = leaf([[1.0], [2.0]]), np.zeros(1), np.ones(1)
+    y = ops.batch_norm(x + 1.0, np.ones(1), np.zeros(1), mean, variance, training=True)
+    x.data += 1  # a sum keeps no array
+    mean += 1  # running statistics are for evaluation
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad, 0, atol=1e-12)
+
+
+def test_watching_a_large_array_copies_a_few_values_only():
+    array = np.ones((2000, 2000)).transpose()
+    tracemalloc.start()
+    backend.fingerprint(array)
+    assert tracemalloc.get_traced_memory()[1] < 20_000
+    tracemalloc.stop()
+
+
 def test_backward_on_a_released_graph_says_so():
     x = leaf([1.0])
     shared = x * 2.0
     shared.sum().backward()
     with pytest.raises(RuntimeError, match="released by an earlier backward"):
         shared.sum().backward()
+
+
+def pretend_gpu(monkeypatch):
+    """The GPU that lesson 1 pretends to have: NumPy, as strict as CuPy."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "lessons")
+    from checks import pretend_gpu
+
+    return pretend_gpu.pretend_gpu()
+
+
+def test_a_tensor_and_a_network_go_to_the_gpu_and_back(monkeypatch):
+    with pretend_gpu(monkeypatch) as cupy:
+        monkeypatch.setattr(backend, "probe_cuda", lambda: (cupy, ""))
+        x = leaf([1.0, 2.0]).to("cuda")
+        assert isinstance(x.data, cupy.ndarray)
+        assert x.requires_grad
+        np.testing.assert_array_equal(x.numpy(), [1, 2])
+        assert (x * 2.0).to("cpu").op is None  # a leaf: the graph stays behind
+        norm = BatchNorm2d(2)
+        before = norm.state_dict()
+        norm.weight.grad = np.ones(2)
+        norm.to("cuda")
+        assert {type(norm.weight.data), type(norm.running_var)} == {cupy.ndarray}
+        assert norm.weight.grad is None
+        for name, array in norm.to("cpu").state_dict().items():
+            np.testing.assert_array_equal(array, before[name])
+        assert type(norm.running_var) is np.ndarray
+
+
+def test_arrays_on_two_devices_are_refused_forward_and_backward(monkeypatch):
+    with pretend_gpu(monkeypatch) as cupy:
+        on_gpu, on_cpu = Tensor(cupy.asarray(np.ones(2)), requires_grad=True), leaf([1.0, 2.0])
+        with pytest.raises(TypeError, match=r"two devices.*tensor\.to\('cpu'\)"):
+            on_gpu * on_cpu
+        with pytest.raises(TypeError, match="two devices"):
+            (on_gpu * 2.0).backward(np.ones(2))
+        product = on_gpu * on_gpu
+        assert set(product.op.fingerprints.values()) == {None}  # nothing is fetched from the GPU to watch it
+        product.sum().backward()
+        np.testing.assert_array_equal(on_gpu.grad.get(), [2, 2])
 
 
 def test_a_backward_of_wrong_shape_or_count_is_named(monkeypatch):

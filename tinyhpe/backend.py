@@ -3,6 +3,8 @@
 CuPy is imported here and nowhere else, and only when somebody asks for it.
 """
 
+import contextlib
+import ctypes
 import functools
 import sys
 
@@ -27,6 +29,20 @@ def array_module(*arrays):
             "move them to one place first, with tensor.to('cpu') or tensor.to('cuda')"
         )
     return cupy if on_gpu == {True} else np
+
+
+def fingerprint(array):
+    """Return a number that changes when the values of a NumPy array change in place; None for anything else.
+
+    All values of a small array count, of a larger one at most 256, evenly spread: so a change of a few elements
+    of a large array may be missed, a change of most of them is not. It takes 1 to 4 microseconds. (CuPy arrays
+    have none: to read them, the CPU would wait for the GPU.)
+    """
+    if not isinstance(array, np.ndarray):
+        return None
+    step = -(-array.size // 256) | 1  # odd, so that all of 2, 4, 8 ... channels are looked at
+    values = array.reshape(-1) if array.flags.c_contiguous else array.flat  # flat: no copy of the whole
+    return hash(values[::step].tobytes())
 
 
 @functools.cache
@@ -78,3 +94,15 @@ def to_device(array, device):
     """Return the array on "cpu" or "cuda", copied only where it lives elsewhere."""
     xp = device_module(device)
     return to_numpy(array) if xp is np else xp.asarray(array)
+
+
+def keep_freed_memory():
+    """Tell glibc's malloc to keep freed memory for the next training step instead of giving it back to the kernel.
+
+    Else each step's arrays are pages that the kernel must find and clear anew: 15 % of the time of a step of a
+    small network. Does nothing where the C library is another one.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt  # TypeError on Windows, AttributeError on macOS and musl
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: free memory at the top of the heap that is not given back
+        mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: smaller arrays come from the heap

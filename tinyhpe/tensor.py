@@ -44,13 +44,11 @@ class Op:
     registry = {}  # noqa: RUF012  class name -> class, of every op there is
     inputs = None  # the Tensors that went in; None before apply() and after backward()
     needs = ()  # which inputs want a gradient
+    fingerprints = {}  # noqa: RUF012  of what forward() kept on self: backward() needs it unchanged
 
     def __init_subclass__(cls):
         if "samples" not in cls.__dict__:
-            raise TypeError(
-                f"op {cls.__name__} has no samples(): without examples its gradient cannot be checked; "
-                "add a static method samples(rng) that yields Sample(inputs, settings)"
-            )
+            raise TypeError(f"op {cls.__name__} has no samples(), so nobody can check it: add it as class Op says")
         Op.registry[cls.__name__] = cls
 
 
@@ -124,16 +122,14 @@ class Tensor:
         order = backward_order(self)
         while order:
             tensor = order.pop()  # popped, so that its array is freed as soon as its op is done
-            g = gradients.pop(id(tensor), None)
-            if g is None:  # every path from the output gave no gradient
+            if (g := gradients.pop(id(tensor), None)) is None:  # every path from the output gave no gradient
                 continue
             if tensor.op is None:
                 tensor.grad = g.copy() if tensor.grad is None else tensor.grad + g
                 continue
             for source, gradient in run_backward(tensor.op, xp, g):
-                known = gradients.get(id(source))
                 # never in place: `gradient` may be the very array that another op was handed
-                gradients[id(source)] = gradient if known is None else known + gradient
+                gradients[id(source)] = gradients[id(source)] + gradient if id(source) in gradients else gradient
 
 
 def run_backward(op, xp, g):
@@ -143,15 +139,15 @@ def run_backward(op, xp, g):
             f"the graph behind {type(op).__name__} was released by an earlier backward(): "
             "compute the loss again before calling backward() again, or add the losses up first"
         )
+    check_unchanged(op)
     gradients = op.backward(xp, g)
-    sources = op.inputs
-    if len(gradients) != len(sources):
+    if len(gradients) != len(op.inputs):
         raise TypeError(
-            f"{type(op).__name__}.backward() returned {len(gradients)} gradients for {len(sources)} inputs: "
+            f"{type(op).__name__}.backward() returned {len(gradients)} gradients for {len(op.inputs)} inputs: "
             "return one for each input, None where none is needed"
         )
     pairs = []
-    for number, (source, gradient) in enumerate(zip(sources, gradients, strict=True)):
+    for number, (source, gradient) in enumerate(zip(op.inputs, gradients, strict=True)):
         if source.requires_grad and gradient is not None:
             check_gradient(f"{type(op).__name__}.backward(), input {number}", gradient, source)
             pairs.append((source, gradient))
@@ -159,13 +155,24 @@ def run_backward(op, xp, g):
     return pairs
 
 
+def check_unchanged(op):
+    """Raise if an array that forward() kept for backward() was changed in place in the meantime."""
+    for name, fingerprint in op.fingerprints.items():
+        if backend.fingerprint(vars(op)[name]) != fingerprint:
+            raise RuntimeError(
+                f"{type(op).__name__} kept an array for backward(), {name!r} of shape {vars(op)[name].shape}, and "
+                "it was changed in place since: the gradient would be wrong. Call optimizer.step() after "
+                "loss.backward(), and make a new array (x = x + 1) instead of changing one (x += 1)"
+            )
+
+
 def check_gradient(where, gradient, tensor):
-    """Raise if a gradient has not the shape and dtype of the tensor that it belongs to."""
+    """Raise if a gradient has not the shape, dtype and device of the tensor that it belongs to."""
+    backend.array_module(gradient, tensor.data)
     if gradient.shape != tensor.shape or gradient.dtype != tensor.dtype:
         raise ValueError(
-            f"{where}: gradient of shape {gradient.shape} and dtype {gradient.dtype} for a tensor of shape "
-            f"{tensor.shape} and dtype {tensor.dtype}; they must be equal "
-            "(was a broadcast not summed back, or a float64 constant mixed in?)"
+            f"{where}: a gradient of shape {gradient.shape} and {gradient.dtype} for a tensor of {tensor.shape} "
+            f"and {tensor.dtype}: make them equal (a broadcast not summed back? a float64 constant mixed in?)"
         )
 
 
@@ -190,37 +197,32 @@ def backward_order(output):
 def apply(op, *inputs):
     """Run an op on tensors and record it if any of them needs a gradient.
 
-    Arrays and Python numbers among the inputs become constant tensors of the others' dtype.
+    Arrays and Python numbers among the inputs become constant tensors; a number takes the others' dtype.
     """
-    dtypes = {value.dtype for value in inputs if isinstance(value, Tensor)}
+    tensors = tuple(as_tensor(value, inputs) for value in inputs)
+    dtypes = {tensor.dtype for tensor in tensors}
     if len(dtypes) > 1:
-        names = " and ".join(sorted(str(dtype) for dtype in dtypes))
         raise TypeError(
-            f"{type(op).__name__} got tensors of {names}: dtypes are never mixed silently; "
-            "make all of them float32 (training) or all float64 (gradient checks)"
+            f"{type(op).__name__} got {' and '.join(sorted(map(str, dtypes)))}: dtypes are never mixed silently; "
+            "make all of them float32 (training) or all float64 (to check gradients), with array.astype()"
         )
-    tensors = tuple(v if isinstance(v, Tensor) else constant(op, v, inputs) for v in inputs)
     arrays = [tensor.data for tensor in tensors]
     xp = backend.array_module(*arrays)
     op.needs = tuple(tensor.requires_grad and _grad_enabled for tensor in tensors)
     output = Tensor(xp.asarray(op.forward(xp, *arrays)))
     if any(op.needs):
+        seen = {id(array) for array in (*arrays, output.data)}  # what others can change; the rest is the op's own
+        op.fingerprints = {name: backend.fingerprint(kept) for name, kept in vars(op).items() if id(kept) in seen}
         op.inputs, output.op, output.requires_grad = tensors, op, True
     return output
 
 
-def constant(op, value, inputs):
-    """Make a constant tensor of a number or array, with the dtype and device of the tensors among `inputs`."""
-    tensors = [other for other in inputs if isinstance(other, Tensor)]
-    if not tensors:
-        return Tensor(value)
-    dtype = tensors[0].dtype
-    if not hasattr(value, "dtype"):
-        # a Python number takes the tensor's precision, but never loses its fraction to an integer tensor
-        value = backend.array_module(tensors[0].data).asarray(value, dtype if dtype.kind in "fc" else None)
-    if value.dtype != dtype:
-        raise TypeError(
-            f"{type(op).__name__} got a {dtype} tensor and a {value.dtype} value: dtypes are never mixed "
-            f"silently; convert the value with .astype('{dtype}'), or the tensor"
-        )
+def as_tensor(value, others):
+    """Return `value` if it is a tensor, else a constant; a number gets dtype and device of tensors in `others`."""
+    if isinstance(value, Tensor):
+        return value
+    tensors = [other for other in others if isinstance(other, Tensor)]
+    if tensors and not hasattr(value, "dtype"):
+        dtype = tensors[0].dtype if tensors[0].dtype.kind in "fc" else None  # 0.5 is not cut to an integer
+        value = backend.array_module(tensors[0].data).asarray(value, dtype)
     return Tensor(value)

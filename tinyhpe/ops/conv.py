@@ -19,7 +19,7 @@ import functools
 
 import numpy as np
 
-from tinyhpe.ops.windows import Stacks, clipped, output_length, windows, zero_padded
+from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_padded
 from tinyhpe.tensor import Op, Sample, apply
 
 CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a core's L2 cache holds
@@ -62,15 +62,12 @@ def im2col_chunks(xp, x, kernel, stride, padding, outputs):
             yield slice(start, start + step), pixels[None, start : start + step]
         return
     source = windows(xp, zero_padded(xp, x, padding), kernel, stride)
-    count, out_h, out_w, _, run_values = source.shape
-    row_values = kernel * run_values
+    count, out_h, out_w = source.shape[:3]
+    row_values = kernel * kernel * x.shape[3]
     images, band = chunk_shape(count, out_h, out_w, row_values)
     block = block_rows(out_w * out_h if band == out_h else out_w, row_values, outputs)
     buffer = xp.empty((images * band * out_w, row_values), x.dtype)
-    runs = buffer.reshape(-1, kernel, run_values)
-    if xp is np:
-        run = np.dtype((np.void, run_values * x.itemsize))
-        source, runs = source.view(run), runs.view(run)
+    runs = buffer.view(source.dtype)
     start = 0
     for first in range(0, count, images):
         for top in range(0, out_h, band):
@@ -107,16 +104,11 @@ class Conv2d(Op):
 
     def forward(self, xp, x, weight):
         k, stride, padding = len(weight), self.stride, self.padding
-        if x.ndim != 4 or weight.ndim != 4 or weight.shape[1] != k or weight.shape[2] != x.shape[3]:
+        out_h, out_w = output_size("conv2d", x, k, stride, padding)
+        if weight.ndim != 4 or weight.shape[1] != k or weight.shape[2] != x.shape[3]:
             raise ValueError(
                 f"conv2d of x {x.shape} and weight {weight.shape}: expected x (N, H, W, C_in) and weight "
                 "(k, k, C_in, C_out) with the same C_in; images from PyTorch need .transpose(0, 2, 3, 1)"
-            )
-        out_h, out_w = (output_length(length, k, stride, padding) for length in x.shape[1:3])
-        if out_h < 1 or out_w < 1:
-            raise ValueError(
-                f"conv2d: a {k}x{k} kernel does not fit an image of {x.shape[1]}x{x.shape[2]} pixels with "
-                f"padding {padding}; use a larger image, a smaller kernel, or more padding"
             )
         self.x, self.weight = x, weight
         y = xp.empty((len(x), out_h, out_w, weight.shape[3]), x.dtype)
@@ -132,6 +124,8 @@ class Conv2d(Op):
     def backward(self, xp, g):
         k = len(self.weight)
         g = xp.ascontiguousarray(g)
+        if g.size == 0:
+            return xp.zeros(self.x.shape, g.dtype), xp.zeros(self.weight.shape, g.dtype)
         if self.mostly_border():
             return self.backward_clipped(xp, g)
         if self.stride == 1 and self.padding < k and self.needs[0]:

@@ -10,7 +10,7 @@ def unbroadcast(g, shape):
     if g.shape == shape:
         return g
     extra = g.ndim - len(shape)
-    stretched = [axis + extra for axis, length in enumerate(shape) if length == 1 != g.shape[axis + extra]]
+    stretched = [axis + extra for axis, length in enumerate(shape) if length == 1]
     return g.sum(axis=(*range(extra), *stretched), keepdims=True).reshape(shape)
 
 

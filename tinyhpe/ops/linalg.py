@@ -12,6 +12,7 @@ class MatMul(Op):
         yield Sample((rng.normal(size=(2, 3)), rng.normal(size=(3, 4))))
         yield Sample((rng.normal(size=(2, 2, 3)), rng.normal(size=(3, 2))))
         yield Sample((rng.normal(size=(2, 1, 2, 3)), rng.normal(size=(3, 3, 2))))
+        yield Sample((rng.normal(size=(2, 3, 2, 3)), rng.normal(size=(1, 3, 2))))
 
     def forward(self, xp, a, b):
         if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:

@@ -31,7 +31,7 @@ class Rows:
         while pixels % (2 * self.repeats) == 0 and 2 * self.repeats * channels <= ROW_VALUES:
             self.repeats *= 2
         self.length, self.count = self.repeats * channels, pixels // self.repeats
-        self.step = min(self.count, max(1, CHUNK_VALUES // self.length)) if xp is np else self.count
+        self.step = max(1, min(self.count, CHUNK_VALUES // self.length)) if xp is np else max(1, self.count)
         self.chunks = [slice(r, r + self.step) for r in range(0, self.count, self.step)]
         self.ones = xp.ones(self.step, dtype)
 
@@ -96,15 +96,18 @@ class BatchNorm(Op):
             yield Sample(tuple(inputs), {**buffers, "training": training, "relu": relu}, analytic=not relu)
 
     def forward(self, xp, x, gamma, beta, residual=None):
-        if x.shape[-1:] != gamma.shape or (residual is not None and residual.shape != x.shape):
+        per_channel = (gamma, beta, self.running_mean, self.running_var)
+        fits = all(array.shape == x.shape[-1:] for array in per_channel)
+        if not fits or (residual is not None and residual.shape != x.shape):
             raise ValueError(
-                f"batch_norm of x {x.shape} with gamma {gamma.shape}"
+                f"batch_norm of x {x.shape} with gamma, beta, running mean and variance of "
+                f"{', '.join(str(array.shape) for array in per_channel)}"
                 + (f" and residual {residual.shape}" if residual is not None else "")
-                + ": gamma must have one value per channel (x's last axis), the residual x's shape"
+                + ": each must have one value per channel (x's last axis), the residual x's shape"
             )
         if self.training and x.size <= gamma.size:
             raise ValueError(
-                f"batch_norm in training mode got one value per channel, x {x.shape}: its variance is 0; "
+                f"batch_norm in training mode got one value per channel or none, x {x.shape}: it has no variance; "
                 "use a larger batch, or eval mode"
             )
         rows = rows_of(xp, x.shape, x.dtype)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyhpe.ops.reduce import mean
-from tinyhpe.ops.windows import Stacks, output_length
+from tinyhpe.ops.windows import Stacks, output_size
 from tinyhpe.tensor import Op, Sample, apply
 
 
@@ -22,13 +22,13 @@ def geometries(rng):
 
 def check_geometry(name, x, kernel, stride, padding):
     """Return (out_h, out_w), or raise if the windows do not fit x."""
-    out = tuple(output_length(length, kernel, stride, padding) for length in x.shape[1:3])
-    if x.ndim != 4 or min(out) < 1 or 2 * padding > kernel:
+    size = output_size(name, x, kernel, stride, padding)
+    if 2 * padding > kernel:
         raise ValueError(
-            f"{name}: {kernel}x{kernel} windows with padding {padding} do not fit x {x.shape}: x must be "
-            "(N, H, W, C), at least as large as the window, and the padding at most half of the window"
+            f"{name}: windows of {kernel}x{kernel} with padding {padding} may hold no pixel of x at all: "
+            "the padding must be at most half of the window"
         )
-    return out
+    return size
 
 
 class MaxPool2d(Op):

@@ -71,7 +71,8 @@ class Pad(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(1, 2, 3, 2)),), {"padding": 2})
+        for padding in (2, 0):
+            yield Sample((rng.normal(size=(1, 2, 3, 2)),), {"padding": padding})
 
     def forward(self, xp, x):
         p = self.padding

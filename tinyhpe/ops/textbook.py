@@ -5,14 +5,15 @@ gradient. `TWINS` says which belongs to which; the tests compare them on every s
 """
 
 from tinyhpe.ops import elementwise
-from tinyhpe.ops.conv import Conv2d, output_length
+from tinyhpe.ops.conv import Conv2d
 from tinyhpe.ops.elementwise import exp, log, power, sigmoid
 from tinyhpe.ops.losses import BCEWithLogits, LogSoftmax
 from tinyhpe.ops.norm import BatchNorm
 from tinyhpe.ops.pairs import PairwiseOrder
 from tinyhpe.ops.pool import AvgPool2d, MaxPool2d
-from tinyhpe.ops.reduce import max, mean, sum
+from tinyhpe.ops.reduce import VectorNorm, max, mean, sum
 from tinyhpe.ops.shape import concatenate, pad, reshape
+from tinyhpe.ops.windows import output_length
 from tinyhpe.tensor import Tensor
 
 
@@ -87,6 +88,11 @@ def pairwise_order(scores, levels):
     return total * (1 / (n * (n - 1)))
 
 
+def vector_norm(x, axis):
+    """sqrt(sum of x^2): right, until a square overflows; of no gradient at 0."""
+    return power(sum(power(x, 2), axis), 0.5)
+
+
 TWINS = {
     Conv2d: conv2d,
     BatchNorm: batch_norm,
@@ -95,4 +101,5 @@ TWINS = {
     BCEWithLogits: binary_cross_entropy,
     LogSoftmax: log_softmax,
     PairwiseOrder: pairwise_order,
+    VectorNorm: vector_norm,
 }

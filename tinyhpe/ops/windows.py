@@ -1,5 +1,29 @@
 """Where the windows of a convolution or a pooling lie in memory. Arrays are (N, H, W, C)."""
 
+import numpy as np
+
+
+def output_size(name, x, kernel, stride, padding):
+    """Return (out_h, out_w) of windows over x (N, H, W, C); `name` is the op's, for the message.
+
+    Raises:
+        ValueError: x has not four axes, the settings are no whole numbers in range, or no window fits.
+    """
+    if not all(isinstance(value, int) and value >= low for value, low in ((kernel, 1), (stride, 1), (padding, 0))):
+        raise ValueError(
+            f"{name} with kernel {kernel}, stride {stride}, padding {padding}: they must be whole numbers, "
+            "kernel and stride 1 or more, padding 0 or more"
+        )
+    if x.ndim != 4:
+        raise ValueError(f"{name} of x {x.shape}: expected images (N, H, W, C); one image is x[None]")
+    size = tuple(output_length(length, kernel, stride, padding) for length in x.shape[1:3])
+    if min(size) < 1:
+        raise ValueError(
+            f"{name}: {kernel}x{kernel} windows do not fit an image of {x.shape[1]}x{x.shape[2]} pixels with "
+            f"padding {padding}; use a larger image, a smaller kernel, or more padding"
+        )
+    return size
+
 
 def output_length(length, kernel, stride, padding):
     """How many windows fit along an axis."""
@@ -19,14 +43,17 @@ def zero_padded(xp, x, padding):
 
 
 def windows(xp, x, kernel, stride):
-    """View x as windows (N, H_out, W_out, k, k*C), without a copy.
+    """View x, contiguous, as windows (N, H_out, W_out, k) of runs, without a copy.
 
-    The last axis is a run: k neighbouring pixels lie side by side in memory.
+    A run is k*C values that lie side by side: k neighbouring pixels. In NumPy it is one item, which is copied
+    at once; in CuPy, which has no such items, it is a further axis.
     """
     out_h, out_w = (output_length(length, kernel, stride, 0) for length in x.shape[1:3])
     n, h, w, c = x.strides
-    shape = (len(x), out_h, out_w, kernel, kernel * x.shape[3])
-    return xp.lib.stride_tricks.as_strided(x, shape, (n, stride * h, stride * w, h, c))
+    shape, strides = (len(x), out_h, out_w, kernel), (n, stride * h, stride * w, h)
+    if xp is np:
+        return np.ndarray(shape, np.dtype((np.void, kernel * x.shape[3] * x.itemsize)), x, 0, strides)
+    return xp.lib.stride_tricks.as_strided(x, (*shape, kernel * x.shape[3]), (*strides, c))
 
 
 def clipped(length, kernel, stride, padding):
