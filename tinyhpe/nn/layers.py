@@ -29,13 +29,12 @@ class BatchNorm2d(Module):
         self.bias = Parameter(np.zeros(channels, np.float32))
         self.register_buffer("running_mean", np.zeros(channels, np.float32))
         self.register_buffer("running_var", np.ones(channels, np.float32))
-        self.relu = relu
+        self.relu, self.eps = relu, 1e-5
 
     def forward(self, x, residual=None):
+        settings = {"residual": residual, "relu": self.relu, "eps": self.eps}
         statistics = self.running_mean, self.running_var
-        return ops.batch_norm(
-            x, self.weight, self.bias, *statistics, self.training, residual=residual, relu=self.relu
-        )
+        return ops.batch_norm(x, self.weight, self.bias, *statistics, self.training, **settings)
 
 
 class Linear(Module):

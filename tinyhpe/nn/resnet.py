@@ -21,6 +21,10 @@ class BasicBlock(Module):
         self.bn2 = BatchNorm2d(width, relu=True)
         self.downsample = shortcut(rng, c_in, width, stride)
 
+    def pairs(self):
+        """The convolutions, each with the batch norm after it."""
+        return [(self.conv1, self.bn1), (self.conv2, self.bn2)]
+
     def forward(self, x):
         residual = self.downsample(x) if self.downsample else x
         return self.bn2(self.conv2(self.bn1(self.conv1(x))), residual)
@@ -40,6 +44,10 @@ class Bottleneck(Module):
         self.conv3 = Conv2d(rng, width, 4 * width, 1)
         self.bn3 = BatchNorm2d(4 * width, relu=True)
         self.downsample = shortcut(rng, c_in, 4 * width, stride)
+
+    def pairs(self):
+        """The convolutions, each with the batch norm after it."""
+        return [(self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3)]
 
     def forward(self, x):
         residual = self.downsample(x) if self.downsample else x
@@ -84,11 +92,15 @@ class ResNet(Module):
             setattr(self, f"layer{stage + 1}", Sequential(*blocks))
         self.fc = Linear(rng, channels, outputs)
 
+    def stages(self):
+        """The four stages, each a Sequential of blocks."""
+        return self.layer1, self.layer2, self.layer3, self.layer4
+
     def forward(self, x):
         x = self.bn1(self.conv1(x))
         if self.maxpool:
             x = self.maxpool(x)
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+        for stage in self.stages():
             x = stage(x)
         return self.fc(ops.global_avg_pool(x))
 

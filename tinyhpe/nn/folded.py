@@ -1,0 +1,81 @@
+"""A trained ResNet made ready for prediction: batch norms folded into the convolutions, arrays instead of tensors.
+
+In evaluation mode batch norm is a fixed line for each channel, y = scale * x + shift. A line after a convolution
+is another convolution: the weights times the scale, and a bias. Bias, residual and ReLU are then put on each chunk
+of the output while it is still in the cache.
+"""
+
+from tinyhpe.backend import array_module
+from tinyhpe.ops.conv import blocks, im2col_chunks
+from tinyhpe.ops.pool import MaxPool2d
+from tinyhpe.ops.windows import output_length
+
+
+class FoldedConv:
+    """A Conv2d and the BatchNorm2d after it as one function: relu(x * weight + bias + residual).
+
+    Args:
+        conv: layers.Conv2d.
+        norm: layers.BatchNorm2d; its running statistics are used, and its `relu`.
+    """
+
+    def __init__(self, conv, norm):
+        xp = array_module(conv.weight.data)
+        scale = norm.weight.data / xp.sqrt(norm.running_var + norm.eps)
+        self.weight = conv.weight.data * scale
+        self.bias = norm.bias.data - norm.running_mean * scale
+        self.stride, self.padding, self.relu = conv.stride, conv.padding, norm.relu
+
+    def __call__(self, x, residual=None):
+        """x (N, H, W, C_in) to (N, H_out, W_out, C_out); the residual has the shape of the result."""
+        xp, k, outputs = array_module(x), len(self.weight), len(self.bias)
+        out_h, out_w = (output_length(length, k, self.stride, self.padding) for length in x.shape[1:3])
+        y = xp.empty((len(x), out_h, out_w, outputs), x.dtype)
+        y_rows, matrix = y.reshape(-1, outputs), self.weight.reshape(-1, outputs)
+        residual_rows = None if residual is None else residual.reshape(-1, outputs)
+        for rows, columns in im2col_chunks(xp, x, k, self.stride, self.padding, outputs):
+            out = y_rows[rows]
+            xp.matmul(columns, matrix, out=blocks(out, columns))
+            out += self.bias
+            if residual is not None:
+                out += residual_rows[rows]
+            if self.relu:
+                xp.maximum(out, 0, out=out)
+        return y
+
+
+class FoldedResNet:
+    """A function from images (N, H, W, 3), normalised floats, to outputs (N, outputs): arrays, nothing recorded.
+
+    Args:
+        network: resnet.ResNet. Later changes of its weights are not seen.
+    """
+
+    def __init__(self, network):
+        self.stem = FoldedConv(network.conv1, network.bn1)
+        self.maxpool = network.maxpool
+        self.blocks = [FoldedBlock(block) for stage in network.stages() for block in stage]
+        self.fc = network.fc
+
+    def __call__(self, images):
+        xp = array_module(images)
+        x = self.stem(images)
+        if self.maxpool:
+            x = MaxPool2d(self.maxpool.kernel, self.maxpool.stride, self.maxpool.padding).forward(xp, x)
+        for block in self.blocks:
+            x = block(x)
+        return x.mean(axis=(1, 2)) @ self.fc.weight.data + self.fc.bias.data
+
+
+class FoldedBlock:
+    """A residual block, basic or bottleneck: its convolutions, and its shortcut if it has one."""
+
+    def __init__(self, block):
+        self.convs = [FoldedConv(conv, norm) for conv, norm in block.pairs()]
+        self.downsample = FoldedConv(*block.downsample) if block.downsample else None
+
+    def __call__(self, x):
+        residual = self.downsample(x) if self.downsample else x
+        for conv in self.convs[:-1]:
+            x = conv(x)
+        return self.convs[-1](x, residual)
