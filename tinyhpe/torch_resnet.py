@@ -1,0 +1,81 @@
+"""torch's side of the benchmark: the same networks in torch's own words. Imported where torch is installed."""
+
+import torch
+from torch import nn
+
+from tinyhpe.nn.resnet import NETWORKS, STEMS, Bottleneck
+
+
+def version():
+    return torch.__version__
+
+
+def set_threads(threads):
+    torch.set_num_threads(threads)
+
+
+class Block(nn.Module):
+    """A residual block: convolutions of (kernel, stride), batch norms, ReLUs, and a shortcut."""
+
+    def __init__(self, c_in, width, c_out, kernels, stride):
+        super().__init__()
+        channels = [c_in, *[width] * (len(kernels) - 1), c_out]
+        strided = kernels.index(3)  # the first 3x3 convolution has the stride
+        self.convs = nn.ModuleList(
+            nn.Conv2d(a, b, k, stride if i == strided else 1, k // 2, bias=False)
+            for i, (a, b, k) in enumerate(zip(channels, channels[1:], kernels, strict=False))
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c) for c in channels[1:])
+        self.downsample = None
+        if stride != 1 or c_in != c_out:
+            shortcut = nn.Conv2d(c_in, c_out, 1, stride, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(c_out))
+
+    def forward(self, x):
+        residual = self.downsample(x) if self.downsample else x
+        last = len(self.convs) - 1
+        for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            x = norm(conv(x))
+            x = torch.relu_(x + residual if number == last else x)
+        return x
+
+
+def build(name, outputs, stem):
+    """The network of tinyhpe.nn.resnet.build(name, outputs, stem)."""
+    block, depths, width = NETWORKS[name]
+    kernel, stride = STEMS[stem]
+    kernels = (1, 3, 1) if block is Bottleneck else (3, 3)
+    layers = [nn.Conv2d(3, width, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(width)]
+    layers += [nn.ReLU(inplace=True), *([nn.MaxPool2d(3, 2, 1)] if stem == "7x7" else [])]
+    channels = width
+    for stage, depth in enumerate(depths):
+        for number in range(depth):
+            c_out = width * 2**stage * block.expansion
+            stride = 2 if stage > 0 and number == 0 else 1
+            layers.append(Block(channels, width * 2**stage, c_out, kernels, stride))
+            channels = c_out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
+
+
+def step(workload, channels_last, outputs):
+    """Return a function that does the work of bench.our_step once, eagerly, with torch's fused Adam."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    network = build(workload.network, outputs, workload.stem).to(memory_format=layout)
+    images = torch.randn(workload.batch, 3, workload.size, workload.size).contiguous(memory_format=layout)
+    targets = torch.zeros(workload.batch, outputs)
+    if not workload.training:
+        network.eval()
+
+        def predict():
+            with torch.inference_mode():
+                network(images)
+
+        return predict
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+
+    def train():
+        optimizer.zero_grad()
+        nn.functional.mse_loss(network(images), targets).backward()
+        optimizer.step()
+
+    return train
