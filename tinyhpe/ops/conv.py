@@ -20,6 +20,7 @@ import functools
 import numpy as np
 
 from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_padded
+from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
 CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a core's L2 cache holds
@@ -112,28 +113,28 @@ class Conv2d(Op):
             )
         self.x, self.weight = x, weight
         y = xp.empty((len(x), out_h, out_w, weight.shape[3]), x.dtype)
-        y_rows, matrix = y.reshape(-1, y.shape[3]), weight.reshape(-1, weight.shape[3])
         if self.mostly_border():
-            for pixel, inside, taps in self.clipped_windows():
-                y[pixel] = x[inside].reshape(len(x), -1) @ weight[taps].reshape(-1, y.shape[3])
+            self.forward_clipped(x, y)
         else:
-            for rows, columns in im2col_chunks(xp, x, k, stride, padding, y.shape[3]):
-                xp.matmul(columns, matrix, out=blocks(y_rows[rows], columns))
+            over_parts(lambda images: self.forward_chunks(xp, x[images], y[images]), len(x))
         return y
 
+    def forward_chunks(self, xp, x, y):
+        """Fill y: the windows of x, a chunk after the other, times the weights."""
+        k, _, _, c_out = self.weight.shape
+        y_rows, matrix = y.reshape(-1, c_out), self.weight.reshape(-1, c_out)
+        for rows, columns in im2col_chunks(xp, x, k, self.stride, self.padding, c_out):
+            xp.matmul(columns, matrix, out=blocks(y_rows[rows], columns))
+
     def backward(self, xp, g):
-        k = len(self.weight)
         g = xp.ascontiguousarray(g)
-        if g.size == 0:
-            return xp.zeros(self.x.shape, g.dtype), xp.zeros(self.weight.shape, g.dtype)
-        if self.mostly_border():
+        if g.size == 0 or self.mostly_border():
             return self.backward_clipped(xp, g)
-        if self.stride == 1 and self.padding < k and self.needs[0]:
-            return self.backward_stride_one(xp, g)
-        return (
-            self.scatter_to_input(xp, g) if self.needs[0] else None,
-            self.correlate_with_input(xp, g) if self.needs[1] else None,
-        )
+        dx = xp.empty(self.x.shape, g.dtype)
+        one = self.stride == 1 and self.padding < len(self.weight) and self.needs[0]
+        method = self.backward_stride_one if one else self.backward_any_stride
+        dws = over_parts(lambda images: method(xp, self.x[images], g[images], dx[images]), len(g))
+        return dx if self.needs[0] else None, functools.reduce(xp.add, dws) if self.needs[1] else None
 
     def mostly_border(self):
         """Whether more than half of an im2col matrix would be zeros of the border: 56 % for 2x2 pixels, k = 3."""
@@ -151,52 +152,60 @@ class Conv2d(Op):
             for w, (w_inside, w_taps) in enumerate(columns):
                 yield np.s_[:, h, w], np.s_[:, h_inside, w_inside], np.s_[h_taps, w_taps]
 
+    def forward_clipped(self, x, y):
+        """Fill y, tiny images: for each output pixel, one GEMM of what its window covers of the image."""
+        for pixel, inside, taps in self.clipped_windows():
+            matrix = self.weight[taps].reshape(-1, y.shape[3])
+            y[pixel] = x[inside].reshape(len(x), len(matrix)) @ matrix
+
     def backward_clipped(self, xp, g):
-        """Tiny images: for each output pixel, the gradients of one GEMM."""
+        """Tiny images: for each output pixel, the gradients of its GEMM."""
         x, weight = self.x, self.weight
         dx, dw = xp.zeros(x.shape, x.dtype), xp.zeros(weight.shape, weight.dtype)
         for pixel, inside, taps in self.clipped_windows():
             window, matrix = x[inside], weight[taps].reshape(-1, g.shape[3])
             dx[inside] += (g[pixel] @ matrix.T).reshape(window.shape)
-            dw[taps] += (window.reshape(len(x), -1).T @ g[pixel]).reshape(weight[taps].shape)
+            dw[taps] += (window.reshape(len(x), len(matrix)).T @ g[pixel]).reshape(weight[taps].shape)
         return dx, dw
 
-    def backward_stride_one(self, xp, g):
-        """Stride 1: one im2col of g gives dx = columns @ flipped weights, dw = x.T @ columns.
+    def backward_stride_one(self, xp, x, g, dx):
+        """Fill dx and return dw. One im2col of g gives dx = columns @ flipped weights, dw = x.T @ columns.
 
         Input pixel (h, w) met weight (i, j) in output pixel (h + p - i, w + p - j). So its window in
         g, padded by k - 1 - p, holds all that it went into, with the weights in reverse order.
         """
-        x, weight = self.x, self.weight
-        k, _, c_in, c_out = weight.shape
-        flipped = weight[::-1, ::-1].transpose(2, 0, 1, 3).reshape(c_in, -1).T  # (k*k*C_out, C_in), a view
+        k, _, c_in, c_out = self.weight.shape
+        flipped = self.weight[::-1, ::-1].transpose(2, 0, 1, 3).reshape(c_in, -1).T  # (k*k*C_out, C_in), a view
         if block_rows(SMALL_ROWS, *flipped.shape):
             flipped = xp.ascontiguousarray(flipped)  # small GEMMs are slower with a transposed operand
-        dx, dw_flipped = xp.empty(x.shape, x.dtype), None
         x_rows, dx_rows = xp.ascontiguousarray(x).reshape(-1, c_in), dx.reshape(-1, c_in)
+        dw_flipped = None
         for rows, columns in im2col_chunks(xp, g, k, 1, k - 1 - self.padding, c_in):
             xp.matmul(columns, flipped, out=blocks(dx_rows[rows], columns))
             if self.needs[1]:
                 dw_flipped = add_products(xp, dw_flipped, blocks(x_rows[rows], columns), columns)
         if not self.needs[1]:
-            return dx, None
+            return None
         dw = dw_flipped.reshape(c_in, k, k, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
-        return dx, xp.ascontiguousarray(dw)
+        return xp.ascontiguousarray(dw)
 
-    def correlate_with_input(self, xp, g):
-        """dw at any stride: columns.T @ g, summed over chunks."""
+    def backward_any_stride(self, xp, x, g, dx):
+        """Fill dx and return dw: an im2col of x for the weights, the way back (col2im) for x."""
+        if self.needs[0]:
+            self.scatter_to_input(xp, g, dx)
+        if not self.needs[1]:
+            return None
         g_rows, dw = g.reshape(-1, g.shape[3]), None
-        for rows, columns in im2col_chunks(xp, self.x, len(self.weight), self.stride, self.padding, g.shape[3]):
+        for rows, columns in im2col_chunks(xp, x, len(self.weight), self.stride, self.padding, g.shape[3]):
             dw = add_products(xp, dw, columns, blocks(g_rows[rows], columns))
         return dw.reshape(self.weight.shape)
 
-    def scatter_to_input(self, xp, g):
-        """dx at any stride (col2im): each output pixel gives each place of its window its share."""
-        k, c_in, c_out = len(self.weight), self.x.shape[3], g.shape[3]
+    def scatter_to_input(self, xp, g, dx):
+        """Fill dx (col2im): each output pixel gives each place of its window its share."""
+        k, _, c_in, c_out = self.weight.shape
         out_h, out_w = g.shape[1:3]
         matrices = xp.ascontiguousarray(self.weight.reshape(k * k, c_in, c_out).swapaxes(1, 2))
         images = max(1, CHUNK_VALUES // (out_h * out_w * k * k * c_in))
-        dx = xp.empty(self.x.shape, g.dtype)
         for first in range(0, len(dx), images):
             chunk, d_chunk = g[first : first + images], dx[first : first + images]
             shares = chunk.reshape(-1, c_out) @ matrices  # (k*k, pixels, C_in)
@@ -204,7 +213,6 @@ class Conv2d(Op):
             for tap, share in zip(stacks.taps(k, out_h, out_w), shares, strict=True):
                 tap += share.reshape(tap.shape)
             stacks.take(d_chunk)
-        return dx
 
 
 def blocks(rows, columns):

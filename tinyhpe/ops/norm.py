@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
 ROW_VALUES = 1024  # a per-channel vector is repeated to about this length
@@ -34,6 +35,15 @@ class Rows:
         self.step = max(1, min(self.count, CHUNK_VALUES // self.length)) if xp is np else max(1, self.count)
         self.chunks = [slice(r, r + self.step) for r in range(0, self.count, self.step)]
         self.ones = xp.ones(self.step, dtype)
+
+    def over_chunks(self, function):
+        """Call function(chunks) with all chunks, or in each thread with a part of them; list the results."""
+        return over_parts(lambda part: function(self.chunks[part]), len(self.chunks))
+
+    def sums(self, function):
+        """Add up the results of function(chunks), a tuple of sums over rows, over threads, rows and repeats."""
+        totals = map(sum, zip(*self.over_chunks(function), strict=True))
+        return [total.reshape(self.repeats, self.channels).sum(axis=0) for total in totals]
 
     def view(self, array):
         """The array as (count, length) rows."""
@@ -56,10 +66,6 @@ class Rows:
     def add_rows(self, total, chunk):
         """Add the rows of a chunk to `total` (length,)."""
         total += self.ones[: len(chunk)] @ chunk
-
-    def per_channel(self, total):
-        """Fold a sum over rows (length,) into a sum over pixels (C,)."""
-        return total.reshape(self.repeats, self.channels).sum(axis=0)
 
 
 rows_of = functools.lru_cache(Rows)  # a network asks for the same few shapes at every step
@@ -123,14 +129,17 @@ class BatchNorm(Op):
         y = xp.empty(x.shape, x.dtype)
         y_rows = rows.view(y)
         residual_rows = None if residual is None else rows.view(residual)
-        for chunk in rows.chunks:
-            out = y_rows[chunk]
-            xp.multiply(x_rows[chunk], scale_row, out=out)
-            out += shift_row
-            if residual is not None:
-                out += residual_rows[chunk]
-            if self.relu:
-                xp.maximum(out, zero_row, out=out)  # a row of zeros: with the number 0 NumPy takes twice the time
+
+        def normalise(chunks):
+            for chunk in chunks:
+                out = xp.multiply(x_rows[chunk], scale_row, out=y_rows[chunk])
+                out += shift_row
+                if residual is not None:
+                    out += residual_rows[chunk]
+                if self.relu:
+                    xp.maximum(out, zero_row, out=out)  # a row of zeros: NumPy is twice as slow with the number 0
+
+        rows.over_chunks(normalise)
         self.x, self.y = x, y if self.relu else None
         self.mean, self.inverse, self.scale = mean, inverse, scale
         return y
@@ -158,35 +167,48 @@ class BatchNorm(Op):
         xp = rows.xp
         masked, y_rows = xp.empty(self.y.shape, rows.dtype), rows.view(self.y)
         masked_rows = rows.view(masked)
-        for chunk in rows.chunks:
-            xp.multiply(g_rows[chunk], y_rows[chunk] > 0, out=masked_rows[chunk])
+
+        def mask(chunks):
+            for chunk in chunks:
+                xp.multiply(g_rows[chunk], y_rows[chunk] > 0, out=masked_rows[chunk])
+
+        rows.over_chunks(mask)
         return masked
 
     def parameter_gradients(self, rows, x_rows, g_rows):
         """d_beta = sum g; d_gamma = sum g * (x - mean) / std = (sum g * x - mean * sum g) / std."""
-        buffer, sum_g, sum_gx = rows.buffer(), rows.zeros(), rows.zeros()
-        for chunk in rows.chunks:
-            g = g_rows[chunk]
-            rows.add_rows(sum_g, g)
-            rows.add_rows(sum_gx, rows.xp.multiply(x_rows[chunk], g, out=buffer[: len(g)]))
-        d_beta = rows.per_channel(sum_g)
-        d_gamma = (rows.per_channel(sum_gx) - self.mean * d_beta) * self.inverse
+
+        def sums(chunks):
+            buffer, sum_g, sum_gx = rows.buffer(), rows.zeros(), rows.zeros()
+            for chunk in chunks:
+                g = g_rows[chunk]
+                rows.add_rows(sum_g, g)
+                rows.add_rows(sum_gx, rows.xp.multiply(x_rows[chunk], g, out=buffer[: len(g)]))
+            return sum_g, sum_gx
+
+        d_beta, sum_gx = rows.sums(sums)
+        d_gamma = (sum_gx - self.mean * d_beta) * self.inverse
         return d_beta.astype(rows.dtype), d_gamma.astype(rows.dtype)
 
     def input_gradient(self, rows, x_rows, g_rows, d_beta, d_gamma):
         """dx = scale * (g - mean(g) - normalised x * mean(g * normalised x)); in eval mode scale * g."""
         xp, pixels = rows.xp, rows.count * rows.repeats
-        dx, buffer = xp.empty(self.x.shape, rows.dtype), rows.buffer()
+        dx = xp.empty(self.x.shape, rows.dtype)
         dx_rows, of_g = rows.view(dx), rows.repeat(self.scale)
         if self.training:
             slope = -self.scale * self.inverse * d_gamma / pixels
             of_x, constant = rows.repeat(slope), rows.repeat(-self.scale * d_beta / pixels - slope * self.mean)
-        for chunk in rows.chunks:
-            out = xp.multiply(g_rows[chunk], of_g, out=dx_rows[chunk])
-            if self.training:
-                term = xp.multiply(x_rows[chunk], of_x, out=buffer[: len(out)])
-                term += constant
-                out += term
+
+        def fill(chunks):
+            buffer = rows.buffer()
+            for chunk in chunks:
+                out = xp.multiply(g_rows[chunk], of_g, out=dx_rows[chunk])
+                if self.training:
+                    term = xp.multiply(x_rows[chunk], of_x, out=buffer[: len(out)])
+                    term += constant
+                    out += term
+
+        rows.over_chunks(fill)
         return dx
 
 
@@ -196,17 +218,21 @@ def batch_statistics(rows, x_rows):
     Sums are taken of x minus its first pixel, so that a large mean does not drown the variance.
     """
     origin = x_rows[0, : rows.channels].copy()
-    origin_row, buffer = rows.repeat(origin), rows.buffer()
-    total, squares = rows.zeros(), rows.zeros()
-    for chunk in rows.chunks:
-        x = x_rows[chunk]
-        centred = rows.xp.subtract(x, origin_row, out=buffer[: len(x)])
-        rows.add_rows(total, centred)
-        centred *= centred
-        rows.add_rows(squares, centred)
+    origin_row = rows.repeat(origin)
+
+    def sums(chunks):
+        buffer, total, squares = rows.buffer(), rows.zeros(), rows.zeros()
+        for chunk in chunks:
+            x = x_rows[chunk]
+            centred = rows.xp.subtract(x, origin_row, out=buffer[: len(x)])
+            rows.add_rows(total, centred)
+            centred *= centred
+            rows.add_rows(squares, centred)
+        return total, squares
+
     pixels = rows.count * rows.repeats
-    mean = rows.per_channel(total) / pixels
-    return mean + origin, rows.per_channel(squares) / pixels - mean * mean
+    mean, square = (total / pixels for total in rows.sums(sums))
+    return mean + origin, square - mean * mean
 
 
 def batch_norm(x, gamma, beta, running_mean, running_var, training, residual=None, **settings):

@@ -4,6 +4,7 @@ import numpy as np
 
 from tinyhpe.ops.reduce import mean
 from tinyhpe.ops.windows import Stacks, output_size
+from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
 
@@ -40,23 +41,40 @@ class MaxPool2d(Op):
         self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, xp, x):
-        out = check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
-        stacks = Stacks(xp, x.shape, x.dtype, self.stride, self.padding, fill=-np.inf).put(x)
-        self.shape, self.taps = x.shape, stacks.taps(self.kernel, *out)
-        self.y = self.taps[0].copy()
-        for tap in self.taps[1:]:
-            xp.maximum(self.y, tap, out=self.y)
+        out_h, out_w = check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
+        self.shape, self.y = x.shape, xp.empty((len(x), out_h, out_w, x.shape[3]), x.dtype)
+
+        def fill(images):
+            stacks = Stacks(xp, x[images].shape, x.dtype, self.stride, self.padding, fill=-np.inf).put(x[images])
+            taps, y = stacks.taps(self.kernel, out_h, out_w), self.y[images]
+            y[...] = taps[0]
+            for tap in taps[1:]:
+                xp.maximum(y, tap, out=y)
+            return images, taps
+
+        self.parts = over_parts(fill, len(x))
         return self.y
 
     def backward(self, xp, g):
-        stacks = Stacks(xp, self.shape, g.dtype, self.stride, self.padding)
+        dx = xp.empty(self.shape, g.dtype)
+
+        def fill(parts):
+            for images, taps in self.parts[parts]:
+                self.share_out(xp, g[images], self.y[images], taps, dx[images])
+
+        over_parts(fill, len(self.parts))
+        return (dx,)
+
+    def share_out(self, xp, g, y, taps, dx):
+        """Fill dx: each window's gradient goes to the first of its taps that equals its largest value."""
+        stacks = Stacks(xp, dx.shape, g.dtype, self.stride, self.padding)
         free = xp.ones(g.shape, bool)  # the windows whose gradient is still to be given
-        for tap, d_tap in zip(self.taps, stacks.taps(self.kernel, *g.shape[1:3]), strict=True):
-            taken = tap == self.y
+        for tap, d_tap in zip(taps, stacks.taps(self.kernel, *g.shape[1:3]), strict=True):
+            taken = tap == y
             taken &= free
             free ^= taken
             d_tap += g * taken
-        return (stacks.take(xp.empty(self.shape, g.dtype)),)
+        stacks.take(dx)
 
 
 class AvgPool2d(Op):

@@ -1,0 +1,46 @@
+"""Threads: the same numbers as without, and errors that arrive."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from tinyhpe import parallel
+from tinyhpe.nn import resnet
+from tinyhpe.tensor import Tensor
+
+
+def training_step(images):
+    network = resnet.build("r18n", outputs=3)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.astype(images.dtype)
+    output = network(Tensor(images))
+    output.backward(np.ones_like(output.data))
+    return [output.data, *(parameter.grad for parameter in network.parameters())]
+
+
+def test_a_training_step_on_three_threads_gives_the_gradients_of_one():
+    images = np.random.default_rng(0).normal(size=(7, 64, 48, 3))  # 7: the parts differ in length
+    expected = training_step(images)
+    with parallel.threads(3):
+        for actual, single in zip(training_step(images), expected, strict=True):
+            np.testing.assert_allclose(actual, single, rtol=1e-9, atol=1e-9 * np.abs(single).max())
+
+
+@pytest.mark.parametrize(("threads", "count"), [(1, 5), (2, 5), (3, 2), (2, 0)])
+def test_the_parts_cover_everything_once(threads, count):
+    with parallel.threads(threads):
+        parts = parallel.over_parts(lambda part: list(range(count))[part], count)
+    assert [number for part in parts for number in part] == list(range(count))
+    assert len(parts) == max(1, min(threads, count))
+
+
+def test_an_error_in_a_thread_arrives_and_the_settings_come_back():
+    def fail(part):
+        if part.start:
+            raise ValueError("in the second part")
+
+    blas = [library["num_threads"] for library in threadpool_info()]
+    with pytest.raises(ValueError, match="second part"), parallel.threads(2):
+        parallel.over_parts(fail, 2)
+    assert [library["num_threads"] for library in threadpool_info()] == blas
+    assert len(parallel.over_parts(lambda part: part, 4)) == 1
