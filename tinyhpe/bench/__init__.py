@@ -1,5 +1,6 @@
 """How fast is it? Training steps and predictions, ours and torch's in turn, in one process, on equal threads."""
 
+import functools
 import os
 import platform
 import statistics
@@ -10,20 +11,19 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tinyhpe import backend, ops, parallel
+from tinyhpe.bench.ideas import EVERYTHING, IDEAS, with_undone
 from tinyhpe.nn import resnet
 from tinyhpe.nn.folded import FoldedResNet
-from tinyhpe.ops import textbook
 from tinyhpe.optim import Adam
 from tinyhpe.tensor import Tensor
 
 try:
-    from tinyhpe import torch_resnet
+    from tinyhpe.bench import torch_resnet
 except ImportError:
     torch_resnet = None  # then our times stand alone
 
@@ -70,7 +70,7 @@ def our_step(workload):
         ops.mse(network(Tensor(images)), targets).backward()
         optimizer.step()
 
-    return with_textbook_ops(step) if workload.textbook else step
+    return with_undone(EVERYTHING, step) if workload.textbook else step
 
 
 def example(workload):
@@ -78,21 +78,6 @@ def example(workload):
     rng = np.random.default_rng(0)
     images = rng.normal(size=(workload.batch, workload.size, workload.size, 3)).astype(np.float32)
     return images, np.zeros((workload.batch, OUTPUTS), np.float32)
-
-
-def with_textbook_ops(step):
-    """The same step on the plain twins: whole-array formulas, differentiated by the tape."""
-
-    def batch_norm(x, gamma, beta, running_mean, running_var, training, residual=None, **settings):
-        buffers = {"running_mean": running_mean, "running_var": running_var, "training": training}
-        return textbook.batch_norm(x, gamma, beta, residual, **buffers, **settings)
-
-    def textbook_step():
-        twins = {"conv2d": textbook.conv2d, "max_pool2d": textbook.max_pool2d, "batch_norm": batch_norm}
-        with mock.patch.multiple(ops, **twins):
-            step()
-
-    return textbook_step
 
 
 def steps(workload):
@@ -109,8 +94,9 @@ def median_times(functions, seconds):
     for function in [*functions.values()] * WARM_UP:
         function()
     times = {name: [] for name in functions}
-    started = time.perf_counter()
-    while time.perf_counter() - started < seconds or len(times["ours"]) < 3:
+    started, rounds = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds or rounds < 3:
+        rounds += 1
         for name, function in functions.items():
             before = time.perf_counter()
             function()
@@ -119,24 +105,30 @@ def median_times(functions, seconds):
 
 
 def measure(name, threads):
-    """One row of the table."""
+    """One row of the table; None where there is nothing to measure."""
     workload = WORKLOADS[name]
     if torch_resnet:
         torch_resnet.set_threads(threads)
-    with parallel.threads(threads):
+    # one image cannot be cut into parts: there BLAS itself uses the threads
+    limit = parallel.threads(threads) if workload.training else threadpool_limits(threads, "blas")
+    with limit:
         times = median_times(steps(workload), workload.seconds)
-    row = {"workload": name, "threads": threads, "ours_ms": times["ours"]}
-    if torch_resnet:
-        row["torch_ms"] = times["torch"]
-        row["torch_best_ms"] = min(times["torch"], times["torch_channels_last"])
-        row["ratio_default"] = row["torch_ms"] / row["ours_ms"]
-        row["ratio_best"] = row["torch_best_ms"] / row["ours_ms"]
-    if workload.training:
-        for side in ("ours", "torch") if torch_resnet else ("ours",):
-            row[f"{side}_peak_mb"] = peak_memory(name, side)
-    return {key: round(value, 3) if isinstance(value, float) else value for key, value in row.items()}
+    ours, default, other = (times.get(side) for side in ("ours", "torch", "torch_channels_last"))
+    best = default and min(default, other)
+    return {
+        "workload": name,
+        "threads": threads,
+        "ours_ms": ours,
+        "torch_ms": default,
+        "torch_best_ms": best,
+        "ratio_default": default and default / ours,
+        "ratio_best": best and best / ours,
+        "ours_peak_mb": peak_memory(name, "ours") if workload.training else None,
+        "torch_peak_mb": peak_memory(name, "torch") if workload.training and torch_resnet else None,
+    }
 
 
+@functools.cache
 def peak_memory(name, side):
     """What training needs at its peak, in MB, beyond the program itself: measured in a process of its own.
 
@@ -162,6 +154,14 @@ def resident(field):
     """A line of /proc/self/status in MB: VmRSS, the memory of now, or VmHWM, the largest so far."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith(field))) / 1024
+
+
+def measure_ideas():
+    """A training step of r18n with each idea of the fast ops undone: rows of (what, ms, times as slow)."""
+    step = our_step(WORKLOADS["r18n-train"])
+    with parallel.threads(1):
+        times = median_times({name: with_undone(name, step) for name in IDEAS}, seconds=40)
+    return [{"undone": name, "ours_ms": ms, "factor": ms / times["nothing"]} for name, ms in times.items()]
 
 
 def measure_pairs(n):
@@ -196,11 +196,11 @@ def measure_pairs(n):
     ratio = times["siamese"] / times["ours"]
     return {
         "n": n,
-        "ensemble_ms": round(times["ours"], 3),
-        "siamese_ordered_ms": round(times["siamese"], 3),
-        "ratio_ordered": round(ratio, 2),
+        "ensemble_ms": times["ours"],
+        "siamese_ordered_ms": times["siamese"],
+        "ratio_ordered": ratio,
         "law_ordered": 2 * (n - 1),
-        "ratio_unordered": round(ratio / 2, 2),
+        "ratio_unordered": ratio / 2,
         "law_unordered": n - 1,
     }
 
@@ -235,24 +235,48 @@ def clean_environment():
         sys.exit(subprocess.run([sys.executable, "-m", "tinyhpe", *sys.argv[1:]], env=environment).returncode)
 
 
+def measure_all_pairs():
+    """measure_pairs() for batches of 4 to 32 images."""
+    return [measure_pairs(n) for n in PAIRED_IMAGES]
+
+
+TABLES = {"ensemble": measure_all_pairs, "ideas": measure_ideas}  # beside the workloads
+
+
+def printer(stream):
+    """A `report` for run() that prints each row as a line, under a heading where another table begins."""
+    heading = []
+
+    def cells(values):
+        first, *others = ("-" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v) for v in values)
+        return f"{first:<51}" + "".join(f"{other:>16}" for other in others)
+
+    def report(row):
+        if heading != list(row):
+            heading[:] = row
+            print(f"\n{cells(row)}", file=stream)
+        print(cells(row.values()), file=stream, flush=True)
+
+    return report
+
+
 def run(names, report):
-    """Measure the named workloads, on one thread and on two where there are two cores.
+    """Measure by name: of WORKLOADS on one thread and, where there are two cores, on two; or one of TABLES.
 
     Args:
-        names: of WORKLOADS, or "ensemble".
         report: called with each row as soon as it is there.
 
     Returns:
-        {"machine": {...}, "rows": [...], "ensemble": [...]}
+        {"machine": {...}, "rows": [...], "ensemble": [...], "ideas": [...]}
     """
     backend.keep_freed_memory()
-    results = {"machine": machine(), "rows": [], "ensemble": []}
+    results = {"machine": machine(), "rows": [], **{name: [] for name in TABLES}}
     for name in names:
-        if name == "ensemble":
-            kind, jobs = "ensemble", [(measure_pairs, n) for n in PAIRED_IMAGES]
+        if name in TABLES:
+            kind, measured = name, TABLES[name]()
         else:
-            kind, jobs = "rows", [(measure, name, t) for t in (1, 2) if t <= os.cpu_count()]
-        for function, *arguments in jobs:
-            results[kind].append(function(*arguments))
-            report(kind, results[kind][-1])
+            kind, measured = "rows", (measure(name, threads) for threads in (1, 2) if threads <= os.cpu_count())
+        for row in measured:
+            results[kind].append(row)
+            report(row)
     return results

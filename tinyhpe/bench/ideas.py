@@ -1,0 +1,69 @@
+"""What does each idea of the fast ops buy? Undo one at a time, and time a training step of r18n."""
+
+import contextlib
+from types import SimpleNamespace
+from unittest import mock
+
+import numpy as np
+
+from tinyhpe import ops
+from tinyhpe.ops import conv, norm, textbook
+from tinyhpe.ops.conv import Conv2d
+
+NEVER, WHOLE = 10**9, 1 << 62  # a limit that is never reached; a chunk that holds everything
+
+
+def textbook_batch_norm(x, gamma, beta, running_mean, running_var, training, residual=None, **settings):
+    """The plain twin with the signature of ops.batch_norm."""
+    buffers = {"running_mean": running_mean, "running_var": running_var, "training": training}
+    return textbook.batch_norm(x, gamma, beta, residual, **buffers, **settings)
+
+
+def windows_of_floats(_, x, kernel, stride):
+    """The windows as CuPy gets them: with a run as an axis of numbers, not as one item."""
+    return conv_windows(SimpleNamespace(lib=np.lib), x, kernel, stride)
+
+
+conv_windows = conv.windows
+EVERYTHING = "all: textbook convolution, batch norm and max-pool"
+TEXTBOOK = {"conv2d": textbook.conv2d, "max_pool2d": textbook.max_pool2d, "batch_norm": textbook_batch_norm}
+
+
+def sum_rows(rows, total, chunk):
+    """Column sums as everybody writes them."""
+    total += chunk.sum(axis=0)
+
+
+IDEAS = {  # what is undone: how
+    "nothing": contextlib.nullcontext(),
+    EVERYTHING: mock.patch.multiple(ops, **TEXTBOOK),
+    "fast convolution": mock.patch.object(ops, "conv2d", textbook.conv2d),
+    "fused batch norm": mock.patch.object(ops, "batch_norm", textbook_batch_norm),
+    "max-pool from stacks": mock.patch.object(ops, "max_pool2d", textbook.max_pool2d),
+    "runs copied as one item": mock.patch.object(conv, "windows", windows_of_floats),
+    "im2col in chunks that stay in the cache": mock.patch.multiple(conv, CHUNK_VALUES=WHOLE, SMALL_GEMM=0),
+    "small GEMMs without repacking": mock.patch.object(conv, "SMALL_GEMM", 0),
+    "one im2col for both gradients": mock.patch.object(Conv2d, "backward_stride_one", Conv2d.backward_any_stride),
+    "windows clipped to tiny images": mock.patch.object(Conv2d, "mostly_border", return_value=False),
+    "channels repeated to long rows": mock.patch.object(norm, "ROW_VALUES", 1),
+    "batch norm in chunks": mock.patch.object(norm, "CHUNK_VALUES", WHOLE),
+    "column sums as a matrix product": mock.patch.object(norm.Rows, "add_rows", sum_rows),
+}
+
+
+def with_undone(name, function):
+    """The same function, run with an idea undone."""
+
+    def run():
+        forget_shapes()
+        with IDEAS[name]:
+            function()
+        forget_shapes()
+
+    return run
+
+
+def forget_shapes():
+    """Empty the caches of what was decided for a shape under other settings."""
+    conv.block_rows.cache_clear()
+    norm.rows_of.cache_clear()
