@@ -126,3 +126,10 @@ def test_settings_that_slow_numpy_down_are_taken_out_of_the_environment(monkeypa
 def test_an_unknown_workload_is_answered_with_the_known_ones(capsys):
     assert main(["bench", "--workload", "r50"]) == 2
     assert "resnet50-train" in capsys.readouterr().err
+
+
+def test_the_cost_of_a_step_is_counted_from_the_graph():
+    flops, moved = bench.cuda.cost_of_one_image(bench.WORKLOADS["resnet50-train"])
+    assert flops == pytest.approx(3 * 2 * 4.09e9, rel=0.01)  # He et al. (2016), table 1: 3.8e9 without shortcuts
+    # ResNet-50 has 11.1e6 activations per image after its convolutions; each is written and read a few times
+    assert 3 * 2 * 4 * 11.1e6 < moved < 10 * 3 * 2 * 4 * 11.1e6

@@ -3,6 +3,7 @@
 The oracle is the engine in float64, whose own gradients are proved in test_ops.py.
 """
 
+import contextlib
 import functools
 
 import numpy as np
@@ -45,6 +46,7 @@ class Cuda:
 @pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
 def cuda(request, monkeypatch):
     """Both backends. Their empty() gives NaN, so that an output that no thread writes is seen."""
+    memory = contextlib.nullcontext()
     if request.param == "emulated":
         try:
             module, xp = cpu_module(), np
@@ -55,6 +57,7 @@ def cuda(request, monkeypatch):
         if xp is None:
             pytest.skip(reason)
         module = kernels.cuda_module()
+        memory = xp.cuda.using_allocator(None)  # no pool: so compute-sanitizer sees where each array ends
     empty = xp.empty
 
     def poisoned(*args, **settings):
@@ -64,7 +67,8 @@ def cuda(request, monkeypatch):
         return array
 
     monkeypatch.setattr(xp, "empty", poisoned)
-    return Cuda(module, "cpu" if xp is np else "cuda")
+    with memory:
+        yield Cuda(module, "cpu" if xp is np else "cuda")
 
 
 def float32(rng, *shape):
@@ -116,8 +120,9 @@ def test_im2col_and_col2im_are_a_convolution_and_its_gradients(cuda, geometry):
     columns = cuda(kernels.im2col, x, k, stride, padding)
     assert_close((columns @ matrix).reshape(y.shape), y.numpy(), 2 * len(matrix))
     assert_close((columns.T @ g_rows).reshape(weight.shape), oracle[1].grad, 2 * len(g_rows))
-    dx = cuda(kernels.col2im, g_rows @ matrix.T, tuple(shape), k, stride, padding)
-    assert_close(dx, oracle[0].grad, 8 * k * k)
+    dx = cuda.array(np.full(shape, np.nan, np.float32))
+    kernels.col2im(cuda.module, cuda.array(g_rows @ matrix.T), dx, k, stride, padding)
+    assert_close(backend.to_numpy(dx), oracle[0].grad, 8 * k * k)
 
 
 @pytest.mark.parametrize("geometry", [g for g in GEOMETRIES if 2 * g[6] <= g[4]])
@@ -186,6 +191,17 @@ def test_batch_norm_with_residual_and_relu_and_all_its_gradients(cuda, shape, tr
     assert with_residual or gradients[3] is None
 
 
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("with_residual", [False, True])
+def test_bias_residual_and_relu_are_added_in_place(cuda, with_residual, relu):
+    rng = np.random.default_rng(3)
+    y, bias, residual = float32(rng, 5, 4, 7, 17), float32(rng, 17), float32(rng, 5, 4, 7, 17)
+    wanted = y.astype(np.float64) + bias + with_residual * residual
+    changed = cuda.array(y.copy())
+    kernels.add_bias(cuda.module, changed, cuda.array(bias), cuda.array(residual) if with_residual else None, relu)
+    assert_close(backend.to_numpy(changed), np.maximum(wanted, 0) if relu else wanted, 1)
+
+
 @pytest.mark.parametrize("most_slabs", [1, 3, 1024])
 def test_the_variance_survives_a_mean_ten_thousand_times_as_large(cuda, most_slabs, monkeypatch):
     monkeypatch.setattr(kernels, "MOST_SLABS", most_slabs)
@@ -248,14 +264,16 @@ def test_images_are_cropped_mirrored_brightened_and_normalised_as_on_the_cpu(cud
     for n, (y, x) in enumerate(corners):
         part = images[n, y : y + size, x : x + size].astype(np.float32)
         part = part[:, ::-1] if flipped[n] else part
-        wanted = augment.normalise(np.clip(part * brightness[n], 0, 255))
-        np.testing.assert_allclose(out[n], wanted, rtol=4 * EPS, atol=4 * EPS)
+        wanted = augment.normalise(np.clip(part * brightness[n], 0, 255)[None])
+        np.testing.assert_allclose(out[n], wanted[0], rtol=4 * EPS, atol=4 * EPS)
 
 
 def convolution(cuda, x, g):
     weight = float32(np.random.default_rng(9), 3, 3, 3, 3)
-    dx = cuda(kernels.col2im, g.reshape(-1, 3) @ weight.reshape(-1, 3).T, x.shape, 3, 1, 1)
-    return lambda v: ops.conv2d(Tensor(v), Tensor(weight.astype(np.float64)), padding=1).numpy(), dx
+    dx = cuda.array(np.empty_like(x))
+    kernels.col2im(cuda.module, cuda.array(g.reshape(-1, 3) @ weight.reshape(-1, 3).T), dx, 3, 1, 1)
+    conv = functools.partial(ops.conv2d, weight=Tensor(weight.astype(np.float64)), padding=1)
+    return lambda v: conv(Tensor(v)).numpy(), backend.to_numpy(dx)
 
 
 def max_pool(cuda, x, g):
@@ -296,8 +314,11 @@ def test_arrays_that_a_kernel_would_misread_are_refused(cuda):
         cuda(kernels.im2col, x.astype(np.float64), 3, 1, 1)
     with pytest.raises(ValueError, match="not C-contiguous"):
         kernels.im2col(cuda.module, cuda.array(x).transpose(0, 2, 1, 3), 3, 1, 1)
+    images, corners, flipped = np.zeros((1, 8, 9, 3), np.uint8), np.zeros((1, 2), np.int32), np.zeros(1, bool)
+    with pytest.raises(ValueError, match="9 pixels do not fit into images of 8x9"):
+        cuda(kernels.prepare_images, images, corners, flipped, np.ones(1, np.float32), *np.ones((2, 3), "f4"), 9)
     with pytest.raises(ValueError, match="columns has the shape"):
-        cuda(kernels.col2im, np.zeros((3, 27), np.float32), x.shape, 3, 1, 1)
+        cuda(kernels.col2im, np.zeros((3, 27), np.float32), x, 3, 1, 1)
 
 
 def test_a_kernel_that_does_not_compile_on_the_gpu_is_one_clear_line(monkeypatch):

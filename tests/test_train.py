@@ -2,15 +2,22 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from tests.test_cuda import cupy  # noqa: F401  a fixture
 from tinyhpe import methods
 from tinyhpe.datasets.crops import HeadCrops
 from tinyhpe.errors import InputError
-from tinyhpe.train import Interrupted, Run, Settings, batch_order, read_settings, split, stage_of
+from tinyhpe.memory import within_memory
+from tinyhpe.train import LOOK_EVERY, Interrupted, Run, Settings, read_settings, split, stage_of
 
 TINY = Settings(input_size=32, epochs=2, batch_size=8, balanced=False, seed=3)
 
@@ -31,13 +38,15 @@ def weights(run):
     return {name: array.tobytes() for name, array in run.model.state_dict().items()}
 
 
-@pytest.mark.parametrize("stop_after", [3, 8, 13])  # in the first stage, at its very end, in the second
-def test_a_stopped_and_resumed_run_ends_with_the_same_bits(tmp_path, stop_after):
+# stopped in the first stage, at its very end, in the second
+@pytest.mark.parametrize(("stop_after", "workers", "look_every"), [(3, 0, 1), (8, 0, 5), (13, 2, 5)])
+def test_a_stopped_and_resumed_run_ends_with_the_same_bits(tmp_path, monkeypatch, stop_after, workers, look_every):
     crops = blobs(64)
     whole = Run(TINY, crops, tmp_path / "whole")
     whole.train(progress=False)
 
-    stopped = Run(TINY, crops, tmp_path / "stopped")
+    monkeypatch.setitem(LOOK_EVERY, "cpu", look_every)
+    stopped = Run(TINY, crops, tmp_path / "stopped", workers=workers)
     step, steps = stopped.step, []
 
     def step_and_stop(*batch):
@@ -105,17 +114,6 @@ def test_validation_images_are_never_trained_on():
     np.testing.assert_array_equal(training.poses[place], blobs(100).poses[50])
 
 
-def test_an_epoch_visits_every_image_once_unless_balanced():
-    poses = np.zeros((64, 3), np.float32)
-    poses[:4, 0] = 80  # rare
-    plain = batch_order(TINY, poses, epoch=0)
-    assert sorted(plain.ravel()) == list(range(64))
-    assert (batch_order(TINY, poses, epoch=1) != plain).any()
-    balanced = [batch_order(Settings(batch_size=8, balanced=True), poses, epoch) for epoch in range(50)]
-    share_of_rare = np.mean([(order < 4).mean() for order in balanced])
-    assert share_of_rare > 2 * 4 / 64
-
-
 def test_stages_share_the_epochs():
     assert [stage_of(("a", "b"), 5, epoch) for epoch in range(5)] == [("a", 0, 2)] * 2 + [("b", 2, 5)] * 3
 
@@ -141,6 +139,112 @@ def test_too_few_images_and_a_diverging_loss_are_said_in_one_line(tmp_path):
     run.model.backbone.fc.bias.data[0] = np.inf
     with pytest.raises(InputError, match="smaller --lr"):
         run.train(progress=False)
+
+
+@pytest.fixture
+def waits(cupy, monkeypatch):  # noqa: F811
+    """A list that grows whenever the program asks the pretended GPU for a value, and so would wait for it."""
+    waits, array = [], cupy.ndarray
+
+    def counted(name, original):
+        def ask(self, *args):
+            waits.append(name)
+            return original(self, *args)
+
+        return ask
+
+    monkeypatch.setattr(array, "get", counted("get", array.get))
+    for name in ("item", "tolist", "__float__", "__int__", "__bool__", "__index__"):
+        values = counted(name, lambda self, name=name: getattr(self.on_device, name)())
+        monkeypatch.setattr(array, name, values, raising=False)
+    for name in ("nonzero", "flatnonzero", "argwhere", "unique"):  # the shape of the result is a value, too
+        monkeypatch.setattr(cupy, name, counted(name, getattr(cupy, name)), raising=False)
+
+    def set_values(self, values, stream):
+        self[...] = cupy.asarray(values)
+
+    monkeypatch.setattr(array, "set", set_values, raising=False)
+    cupy.cuda = mock.MagicMock(alloc_pinned_memory=bytearray)
+    return waits
+
+
+@pytest.mark.parametrize("cupy", ["emulated"], indirect=True)  # whether CuPy waits cannot be seen from here
+@pytest.mark.parametrize(
+    "method",
+    [
+        "siamese",
+        pytest.param("hopenet", marks=pytest.mark.xfail(strict=True, reason="cross_entropy looks at its labels")),
+        pytest.param("siamese-same", marks=pytest.mark.xfail(strict=True, reason="its pairs come from nonzero()")),
+    ],
+)
+def test_no_step_waits_for_the_gpu_but_every_other_one_to_fetch_the_losses(tmp_path, monkeypatch, waits, method):
+    stages = len(methods.find(method).stages)
+    settings = Settings(method=method, input_size=32, epochs=stages, batch_size=4, balanced=False, lr=1e-6)
+    on_cpu = Run(settings, blobs(12), tmp_path / "cpu")
+    on_cpu.train(progress=False)
+    monkeypatch.setitem(LOOK_EVERY, "cuda", 2)
+    run = Run(settings, blobs(12), tmp_path / "cuda", "cuda")
+    step, waited = run.step, []
+
+    def counted_step(*batch):
+        before = len(waits)
+        step(*batch)
+        waited.append(waits[before:])
+
+    run.step = counted_step
+    run.train(progress=False)
+    assert waited == [[], ["get"], []] * stages  # and once more at the end of the epoch
+    for on_gpu, wanted in zip(run.history, on_cpu.history, strict=True):
+        for angle in ("yaw", "pitch", "roll"):
+            assert on_gpu[angle] == pytest.approx(wanted[angle], rel=1e-4)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the memory as only Linux can")
+def test_out_of_memory_says_what_was_asked_and_held_and_which_batch_size_fits(tmp_path):
+    code = """
+import os, resource
+from tests.test_train import blobs
+from tinyhpe.errors import InputError
+from tinyhpe.train import Run, Settings
+run = Run(Settings(method="direct", epochs=1, batch_size=1024), blobs(1024, 64), "run")
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * os.sysconf("SC_PAGE_SIZE") + 300 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    run.train(progress=False)
+except InputError as error:
+    print(error)
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    found = re.fullmatch(
+        r"out of memory in a training step of 1024 images \(Unable to allocate (.*) for an array .*; "
+        r"(0\.\d\d) GiB held\); a step of (\d+) was tried and fits: start again with --batch-size \3 and .*\n",
+        ran.stdout,
+    )
+    assert found, ran.stdout + ran.stderr
+    assert int(found[3]) in (64, 128, 256, 512)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("Out of memory allocating 9 bytes"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED")]
+)
+@pytest.mark.parametrize(("most", "advice"), [(13, "--batch-size 8"), (2, "--batch-size 2"), (1, "smaller --net")])
+def test_the_batch_size_that_fits_is_found_by_halving(error, most, advice):
+    tried = []
+
+    def update(size):
+        tried.append(size)
+        if size > most:
+            raise error
+
+    with pytest.raises(InputError, match=f"{error}; .* GiB held.*{advice}"):
+        within_memory(update, 32, "cpu")
+    assert tried == [32, 16, 8, 4, 2][: {13: 3, 2: 5, 1: 5}[most]]
+    with pytest.raises(ZeroDivisionError):  # not what we are there for
+        within_memory(lambda size: 1 / 0, 32, "cpu")
 
 
 def test_a_run_is_not_resumed_on_other_data(tmp_path):

@@ -6,11 +6,16 @@ CuPy is imported here and nowhere else, and only when somebody asks for it.
 import contextlib
 import ctypes
 import functools
+import importlib.metadata
+import os
 import sys
 
 import numpy as np
 
 from tinyhpe.errors import InputError
+
+CUPY_PACKAGES = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
+OLDEST_GPU, OLDEST_WITH_TF32 = 7.5, 8.0  # compute capability
 
 
 def array_module(*arrays):
@@ -31,6 +36,11 @@ def array_module(*arrays):
     return cupy if on_gpu == {True} else np
 
 
+def suits_kernels(array):
+    """Whether the kernels of ops/kernels.cu take this array: float32, on a GPU. NumPy or CuPy do all the rest."""
+    return not isinstance(array, np.ndarray) and array.dtype == np.float32
+
+
 def fingerprint(array):
     """Return a number that changes when the values of a NumPy array change in place; None for anything else.
 
@@ -45,6 +55,21 @@ def fingerprint(array):
     return hash(values[::step].tobytes())
 
 
+def check_unchanged(op_name, arrays, fingerprints):
+    """Raise if one of the arrays that an op kept for backward() has no longer the fingerprint that it had then.
+
+    Args:
+        arrays: name -> array. fingerprints: name -> number, for some of the names.
+    """
+    for name, before in fingerprints.items():
+        if fingerprint(arrays[name]) != before:
+            raise RuntimeError(
+                f"{op_name} kept an array for backward(), {name!r} of shape {arrays[name].shape}, and it was "
+                "changed in place since: the gradient would be wrong. Call optimizer.step() after "
+                "loss.backward(), and make a new array (x = x + 1) instead of changing one (x += 1)"
+            )
+
+
 @functools.cache
 def probe_cuda():
     """Try a real computation on the GPU, once.
@@ -52,18 +77,66 @@ def probe_cuda():
     Returns:
         (cupy module, "") where a GPU works, else (None, the reason as a text for the user).
     """
+    packages = installed_cupy_packages()
+    if len(packages) > 1:
+        return None, f"{' and '.join(packages)} break each other; pip uninstall all of them, then install one"
     try:
         import cupy
     except ImportError:
         return None, "cupy is not installed; install tinyhpe[cuda12] or tinyhpe[cuda13]"
     if not cupy.is_available():
-        return None, "cupy finds no CUDA driver or no GPU on this machine"
+        return None, "cupy finds no CUDA driver, or a too old one, or no GPU on this machine"
     try:
+        capability = compute_capability(cupy)
+        if capability < OLDEST_GPU:
+            return (
+                None,
+                f"the GPU's compute capability is {capability}, and the least is {OLDEST_GPU} (T4, RTX 20)",
+            )
         square = cupy.arange(4, dtype="f4").reshape(2, 2)
         float(((square + 1) @ square).sum())
     except Exception as error:  # whatever CUDA, NVRTC or cuBLAS raise: the reason is what matters
-        return None, f"a first computation on the GPU failed: {type(error).__name__}: {error}".split("\n")[0]
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        if "Failure finding" in reason:  # CuPy found no library of that name
+            return None, f"no CUDA toolkit; tinyhpe[cuda12] and tinyhpe[cuda13] bring what is needed ({reason})"
+        return None, f"a first computation on the GPU failed: {reason}"
     return cupy, ""
+
+
+def installed_cupy_packages():
+    """The installed ones of the packages that contain `cupy`."""
+    found = []
+    for name in CUPY_PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.distribution(name)
+            found.append(name)
+    return found
+
+
+def compute_capability(cupy):
+    """What the GPU's generation can do, NVIDIA's number: 7.5 for a T4, 8.0 for an A100."""
+    return int(cupy.cuda.Device().compute_capability) / 10  # a text, "75"
+
+
+def use_tf32():
+    """Multiply float32 matrices on tensor cores, from now on and in the whole process.
+
+    They round the factors to 11 significant bits instead of 24 (NVIDIA's TF32), and sum in float32. CuPy decides
+    once, at its first product of float32 matrices (CUPY_TF32 in its documentation): call this before all else.
+
+    Raises:
+        InputError: there is no usable GPU, or it is too old for TF32.
+        RuntimeError: the GPU was used before.
+    """
+    if probe_cuda.cache_info().currsize:
+        raise RuntimeError("use_tf32() would have no effect, the GPU has been in use: call it before all else")
+    os.environ["CUPY_TF32"] = "1"
+    capability = compute_capability(device_module("cuda"))
+    if capability < OLDEST_WITH_TF32:
+        raise InputError(
+            f"TF32 needs a GPU of compute capability {OLDEST_WITH_TF32} (A100, RTX 30) or newer, this one is of "
+            f"{capability}; use --precision float32"
+        )
 
 
 def device_module(device):

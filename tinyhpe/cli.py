@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_info
 from tinyhpe import backend, methods
 from tinyhpe.datasets import open_dataset, rendered
 from tinyhpe.datasets.crops import check_box, crop_photo, crop_size, default_box, parse_box, square, testing_box
+from tinyhpe.datasets.loader import default_workers
 from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
@@ -76,6 +77,7 @@ def make_parser():
     add_evaluate(commands)
     add_predict(commands)
     add_render(commands)
+    add_bench(commands)
     doctor = commands.add_parser("doctor", help="what this machine can do, and why not")
     doctor.set_defaults(run=run_doctor)
     return parser
@@ -97,6 +99,7 @@ def add_train(commands):
     )
     train.add_argument("--seed", type=natural, help="default: 0")
     train.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_precision(train)
     train.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
     train.add_argument("--resume", action="store_true", default=False, help="go on from the checkpoint in --out")
     train.set_defaults(run=run_train)
@@ -137,6 +140,34 @@ def add_render(commands):
     command.set_defaults(run=run_render)
 
 
+def add_bench(commands):
+    command = commands.add_parser("bench", help="how fast it is here, beside torch where torch is installed")
+    command.add_argument("--workload", metavar="NAME", help="one row or table (default: all, within ten minutes)")
+    command.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cpu", help="cuda: training steps on the GPU"
+    )
+    add_precision(command)
+    command.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    command.set_defaults(run=run_bench)
+
+
+def add_precision(command):
+    command.add_argument(
+        "--precision",
+        choices=["float32", "tf32"],
+        default="float32",
+        help="of matrix products with --device cuda; tf32 needs an A100, an RTX 30 or newer",
+    )
+
+
+def set_precision(options):
+    """Switch TF32 on if it was asked for; before the GPU is used for anything."""
+    if options.precision == "tf32":
+        if options.device == "cpu":
+            raise InputError("--precision tf32 is for GPUs: add --device cuda")
+        backend.use_tf32()
+
+
 def number_type(kind, low, high, name):
     """An argparse type: numbers of a kind within [low, high]."""
 
@@ -171,11 +202,12 @@ def run_train(options):
         settings = Settings(**given)
         if (out / CHECKPOINT).exists():
             raise InputError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
+    set_precision(options)
     backend.device_module(options.device)
     make_folder(out)
     crops, problems = open_dataset(settings.data, crop_size(settings.input_size), settings.heads, settings.seed)
     training, validation = split(crops)
-    run = Run(settings, training, out, options.device)
+    run = Run(settings, training, out, options.device, default_workers(options.device))
     if options.resume:
         run.load_checkpoint()
     run.train()
@@ -280,6 +312,26 @@ def write_picture(picture, out, path, names):
 def run_render(options):
     rendered.write_folder(options.count, Path(options.out), options.size, options.seed)
     print(f"{options.count} heads with poses, landmarks and depth are in {options.out}")
+    return []
+
+
+def run_bench(options):
+    from tinyhpe import bench  # here, since it imports torch where torch is installed
+
+    bench.clean_environment()
+    set_precision(options)
+    names = [*bench.WORKLOADS, *bench.TABLES]
+    if options.workload not in (None, *names):
+        raise InputError(f"unknown workload {options.workload!r}: choose one of {', '.join(names)}")
+    report = bench.printer(sys.stderr if options.json else sys.stdout)
+    if options.device == "cuda":
+        results = bench.run_on_gpu(report)
+    else:
+        results = bench.run([options.workload] if options.workload else names, report)
+    if options.json:
+        print(json.dumps(results))
+    else:
+        print("\n" + "\n".join(f"{name:8} {value}" for name, value in results["machine"].items()))
     return []
 
 

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from tinyhpe import backend
+from tinyhpe.ops import kernels
 
 CHUNK_VALUES = 1 << 16  # values updated at a time: all arrays of a chunk together stay in the cache
 
@@ -49,9 +50,16 @@ class Optimizer:
         gradients = [xp.zeros_like(p.data) if p.grad is None else p.grad for p in self.parameters]
         gradient = xp.concatenate([g.ravel() for g in gradients])
         self.steps += 1
+        if backend.suits_kernels(self.flat):
+            self.update_cuda(self.flat, gradient, *(getattr(self, name) for name in self.state_names))
+            return
         for start in range(0, self.flat.size, CHUNK_VALUES):
             chunk = slice(start, start + CHUNK_VALUES)
             self.update(self.flat[chunk], gradient[chunk], *(getattr(self, n)[chunk] for n in self.state_names))
+
+    def update_cuda(self, p, g, *state):
+        """update() on a GPU: of all parameters at once, since there is no cache to stay in."""
+        self.update(p, g, *state)
 
     def state_dict(self):
         """Return the moments (copies, NumPy) and the step count."""
@@ -90,6 +98,7 @@ class Adam(Optimizer):
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
         super().__init__(parameters, lr)
         self.betas, self.eps = betas, eps
+        self.rates = self.xp.empty(2, np.float32)  # for update_cuda
 
     def update(self, p, g, mean, square):
         beta1, beta2 = self.betas
@@ -104,6 +113,14 @@ class Adam(Optimizer):
         self.xp.divide(mean, root, out=root)
         root *= self.lr / (1 - beta1**self.steps)
         p -= root
+
+    def update_cuda(self, p, g, mean, square):
+        """One kernel. What changes from step to step it reads from one place in the GPU's memory."""
+        beta1, beta2 = self.betas
+        # so written, no array is copied to the GPU, and nobody waits
+        self.rates[0] = self.lr / (1 - beta1**self.steps)
+        self.rates[1] = 1 / math.sqrt(1 - beta2**self.steps)
+        kernels.adam(kernels.cuda_module(), p, g, mean, square, self.rates, self.betas, self.eps)
 
 
 def cosine(lr, progress):

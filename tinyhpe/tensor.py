@@ -38,13 +38,20 @@ class Op:
 
     A subclass has `forward(self, xp, *arrays) -> array`, `backward(self, xp, g) -> one gradient
     per input` (None where `self.needs[i]` is False) and `samples(rng) -> iterable of Sample`.
-    What backward needs is kept on `self`. `xp` is numpy or cupy.
+    What backward needs is kept on `self`. `xp` is numpy or cupy. An op that has CUDA kernels of its own has
+    `forward_cuda` and `backward_cuda` too, for what backend.suits_kernels: float32 arrays on a GPU.
     """
 
     registry = {}  # noqa: RUF012  class name -> class, of every op there is
     inputs = None  # the Tensors that went in; None before apply() and after backward()
     needs = ()  # which inputs want a gradient
     fingerprints = {}  # noqa: RUF012  of what forward() kept on self: backward() needs it unchanged
+
+    def forward_cuda(self, xp, *arrays):
+        return self.forward(xp, *arrays)
+
+    def backward_cuda(self, xp, g):
+        return self.backward(xp, g)
 
     def __init_subclass__(cls):
         if "samples" not in cls.__dict__:
@@ -139,8 +146,9 @@ def run_backward(op, xp, g):
             f"the graph behind {type(op).__name__} was released by an earlier backward(): "
             "compute the loss again before calling backward() again, or add the losses up first"
         )
-    check_unchanged(op)
-    gradients = op.backward(xp, g)
+    backend.check_unchanged(type(op).__name__, vars(op), op.fingerprints)
+    backward = op.backward_cuda if backend.suits_kernels(g) else op.backward
+    gradients = backward(xp, g)
     if len(gradients) != len(op.inputs):
         raise TypeError(
             f"{type(op).__name__}.backward() returned {len(gradients)} gradients for {len(op.inputs)} inputs: "
@@ -153,17 +161,6 @@ def run_backward(op, xp, g):
             pairs.append((source, gradient))
     op.__dict__.clear()  # the inputs and all that forward kept: memory goes down as backward proceeds
     return pairs
-
-
-def check_unchanged(op):
-    """Raise if an array that forward() kept for backward() was changed in place in the meantime."""
-    for name, fingerprint in op.fingerprints.items():
-        if backend.fingerprint(vars(op)[name]) != fingerprint:
-            raise RuntimeError(
-                f"{type(op).__name__} kept an array for backward(), {name!r} of shape {vars(op)[name].shape}, and "
-                "it was changed in place since: the gradient would be wrong. Call optimizer.step() after "
-                "loss.backward(), and make a new array (x = x + 1) instead of changing one (x += 1)"
-            )
 
 
 def check_gradient(where, gradient, tensor):
@@ -209,7 +206,8 @@ def apply(op, *inputs):
     arrays = [tensor.data for tensor in tensors]
     xp = backend.array_module(*arrays)
     op.needs = tuple(tensor.requires_grad and _grad_enabled for tensor in tensors)
-    output = Tensor(xp.asarray(op.forward(xp, *arrays)))
+    forward = op.forward_cuda if backend.suits_kernels(arrays[0]) else op.forward
+    output = Tensor(xp.asarray(forward(xp, *arrays)))
     if any(op.needs):
         seen = {id(array) for array in (*arrays, output.data)}  # what others can change; the rest is the op's own
         op.fingerprints = {name: backend.fingerprint(kept) for name, kept in vars(op).items() if id(kept) in seen}

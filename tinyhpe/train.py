@@ -1,7 +1,11 @@
 """The training loop: stages, progress, checkpoints, exact resume.
 
-Every batch is a function of (seed, epoch, number of the batch) alone. So a run that was stopped and resumed sees
-the same batches, and ends with the same bits, as one that was not.
+A run that was stopped and resumed sees the same batches (datasets/loader.py), and ends with the same bits, as one
+that was not.
+
+A GPU works through what the program orders, while the program goes on to order more. To look at a number, even
+for the progress bar, the program must wait until the GPU has come that far, and then the GPU waits for orders. So
+the losses stay where they are computed, and are looked at once every LOOK_EVERY steps.
 """
 
 import contextlib
@@ -11,7 +15,6 @@ import signal
 import threading
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,20 +22,21 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from tinyhpe import methods
-from tinyhpe.datasets.augment import augment, normalise
-from tinyhpe.datasets.crops import HeadCrops
+from tinyhpe import backend, methods
+from tinyhpe.datasets.loader import Loader
+from tinyhpe.datasets.transfer import copied_ahead
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
+from tinyhpe.memory import within_memory
 from tinyhpe.nn.files import load_arrays, save_arrays
 from tinyhpe.optim import Adam, cosine
-from tinyhpe.pose.levels import balanced_weights
 from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.report import plot_losses
 from tinyhpe.tensor import Tensor
 
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_EVERY = 20  # every 20th image is kept out of training, to measure on
+LOOK_EVERY = {"cpu": 1, "cuda": 20}  # steps between two looks at the losses
 RUN_STATE = (
     "epoch",
     "batch",
@@ -81,56 +85,7 @@ def split(crops):
     if len(crops.poses) < VALIDATION_EVERY:
         raise InputError(f"{len(crops.poses)} images are too few to train on: use {VALIDATION_EVERY} or more")
     held_out = np.arange(len(crops.poses)) % VALIDATION_EVERY == VALIDATION_EVERY - 1
-    return [choose(crops, np.flatnonzero(mask)) for mask in (~held_out, held_out)]
-
-
-class Chosen:
-    """Some images of a larger collection, read only when asked for."""
-
-    def __init__(self, images, places):
-        self.images, self.places = images, places
-
-    def __len__(self):
-        return len(self.places)
-
-    def __getitem__(self, indices):
-        return self.images[self.places[indices]]
-
-
-def choose(crops, places):
-    """The crops at some places, without copying an image."""
-    return HeadCrops(Chosen(crops.images, places), crops.poses[places], [crops.names[i] for i in places])
-
-
-def batch_order(settings, poses, epoch):
-    """The images of an epoch, (batches, batch_size) indices: shuffled, or drawn balanced by pose."""
-    rng = np.random.default_rng([settings.seed, epoch])
-    count = len(poses)
-    weights = balanced_weights(poses) if settings.balanced else None
-    order = rng.choice(count, count, replace=settings.balanced, p=weights)
-    batches = count // settings.batch_size
-    return order[: batches * settings.batch_size].reshape(batches, settings.batch_size)
-
-
-def make_batch(settings, crops, epoch, number, indices):
-    """Read, augment and normalise one batch: (n, S, S, 3) float32 images, (n, 3) float32 poses."""
-    rng = np.random.default_rng([settings.seed, epoch, number])
-    images, poses = augment(crops.images[indices], crops.poses[indices], settings.input_size, rng)
-    return normalise(images), poses.astype(np.float32)
-
-
-def batches_of_epoch(settings, crops, epoch, start):
-    """Yield the batches of an epoch from number `start` on; a thread prepares the next one meanwhile."""
-    order = batch_order(settings, crops.poses, epoch)
-    with ThreadPoolExecutor(1) as pool:
-        coming = None
-        for number in range(start, len(order)):
-            following = pool.submit(make_batch, settings, crops, epoch, number, order[number])
-            if coming:
-                yield coming.result()
-            coming = following
-        if coming:
-            yield coming.result()
+    return [crops.choose(np.flatnonzero(mask)) for mask in (~held_out, held_out)]
 
 
 class Run:
@@ -141,21 +96,24 @@ class Run:
         crops: the training images (without those for validation).
         out: the folder of the run.
         device: "cpu" or "cuda".
+        workers: processes that prepare batches, see loader.default_workers; the results do not depend on it.
     """
 
-    def __init__(self, settings, crops, out, device="cpu"):
-        self.settings, self.crops, self.out, self.device = settings, crops, Path(out), device
+    def __init__(self, settings, crops, out, device="cpu", workers=0):
+        self.settings, self.crops, self.out = settings, crops, Path(out)
+        self.device, self.workers = device, workers
         self.model = methods.build(
             settings.method, settings.network, settings.stem, settings.input_size, settings.seed
         ).to(device)
-        self.batches = len(crops.poses) // settings.batch_size
-        if self.batches == 0:
+        self.loader = Loader(crops, settings.input_size, settings.batch_size, settings.balanced, settings.seed)
+        if len(self.loader) == 0:
             raise InputError(
                 f"{len(crops.poses)} training images are fewer than one batch of {settings.batch_size}: "
                 "use more images or a smaller --batch-size"
             )
         self.epoch, self.batch = 0, 0  # the next batch to be trained on
         self.losses = dict.fromkeys(ANGLES, 0.0)  # summed over the current epoch
+        self.unseen, self.losses_seen = [], ""  # of the last steps, where they were computed; text for the bar
         self.history, self.seconds = [], 0.0
         self.optimizer = self.new_optimizer()
         # of the training data: a run that is resumed on other data would not be the same run
@@ -167,53 +125,80 @@ class Run:
 
     def train(self, progress=True):
         """Train until the last epoch is done; Ctrl-C writes a checkpoint and raises Interrupted."""
+        backend.keep_freed_memory()
         started = time.monotonic() - self.seconds
-        # One BLAS thread: on two cores a second one fights with the thread that prepares the batches, and a
-        # step takes twice as long.
-        with stop_at_ctrl_c() as stop, threadpool_limits(1, "blas"):
+        # One BLAS thread: on two cores a second one, beside the preparation of the batches, made a step take
+        # twice as long.
+        with (
+            stop_at_ctrl_c() as stop,
+            threadpool_limits(1, "blas"),
+            contextlib.closing(self.batches_left()) as batches,
+        ):
             while self.epoch < self.settings.epochs:
                 stage, first, end = stage_of(self.model.stages, self.settings.epochs, self.epoch)
                 if self.epoch == first and self.batch == 0:
                     self.model.begin_stage(stage, self.crops)
                     self.optimizer = self.new_optimizer()
-                for images, poses, bar in self.batches_left(stage, progress):
-                    done = (self.epoch - first + self.batch / self.batches) / (end - first)
-                    self.optimizer.lr = cosine(self.settings.lr, done)
-                    losses = self.step(stage, images, poses)
-                    bar.set_postfix_str(" ".join(f"{a} {v:.3f}" for a, v in losses.items()), refresh=False)
-                    self.losses = {angle: self.losses[angle] + losses[angle] for angle in ANGLES}
-                    self.batch += 1
-                    self.seconds = time.monotonic() - started
-                    if stop.is_set():
-                        self.save_checkpoint()
-                        raise Interrupted
+                with self.progress_bar(stage, progress) as bar:
+                    while self.batch < len(self.loader):
+                        done = (self.epoch - first + self.batch / len(self.loader)) / (end - first)
+                        self.optimizer.lr = cosine(self.settings.lr, done)
+                        self.step(stage, *next(batches))
+                        self.batch += 1
+                        bar.set_postfix_str(self.losses_seen, refresh=False)
+                        bar.update()
+                        self.seconds = time.monotonic() - started
+                        if stop.is_set():
+                            self.save_checkpoint()
+                            raise Interrupted
                 self.end_epoch(stage)
                 if stop.is_set():
                     raise Interrupted
 
-    def batches_left(self, stage, progress):
-        """Yield (images, poses, progress bar) for the rest of the current epoch."""
+    def batches_left(self):
+        """Yield (images on the device, poses) from the next batch to the last one of the run."""
+        batches = self.loader.batches(self.epoch, self.batch, self.settings.epochs, self.workers)
+        if self.device == "cpu":
+            return batches
+        return copied_ahead(backend.device_module(self.device), batches, self.loader.shape)
+
+    def progress_bar(self, stage, shown):
+        """The bar of the current epoch."""
         title = f"epoch {self.epoch + 1}/{self.settings.epochs} {stage}"
-        bar = tqdm(total=self.batches, initial=self.batch, desc=title, disable=not progress, leave=False)
-        with bar:
-            for batch in batches_of_epoch(self.settings, self.crops, self.epoch, self.batch):
-                yield *batch, bar
-                bar.update()
+        return tqdm(total=len(self.loader), initial=self.batch, desc=title, disable=not shown, leave=False)
 
     def step(self, stage, images, poses):
-        """One update of the weights; returns the loss of each angle as floats."""
-        losses = self.model.loss(stage, Tensor(images).to(self.device), poses)
-        values = {angle: loss.item() for angle, loss in losses.items()}
-        if not all(map(math.isfinite, values.values())):
-            raise InputError(f"training diverged: the loss is {values}; start again with a smaller --lr")
+        """One update of the weights; if memory runs out, raises InputError, and this Run is of no more use."""
+        within_memory(lambda n: self.update(stage, images[:n], poses[:n]), len(images), self.device)
+
+    def update(self, stage, images, poses):
+        """Forward, backward, and a step of the optimizer; the losses are kept for look_at_losses()."""
+        losses = self.model.loss(stage, Tensor(images), poses)
+        self.unseen.append([losses[angle].data for angle in ANGLES])
+        if len(self.unseen) == LOOK_EVERY[self.device]:
+            self.look_at_losses()
         self.optimizer.zero_grad()
         sum(losses.values()).backward()
         self.optimizer.step()
-        return values
+
+    def look_at_losses(self):
+        """Fetch the losses that nobody has looked at, in one go, and add them up; raises InputError for a NaN."""
+        if not self.unseen:
+            return
+        losses = [loss for of_step in self.unseen for loss in of_step]
+        values = backend.to_numpy(backend.array_module(*losses).stack(losses)).reshape(-1, len(ANGLES))
+        self.unseen = []
+        for of_step in values.tolist():
+            seen = dict(zip(ANGLES, of_step, strict=True))
+            if not all(map(math.isfinite, of_step)):
+                raise InputError(f"training diverged: the loss is {seen}; start again with a smaller --lr")
+            self.losses = {angle: self.losses[angle] + seen[angle] for angle in ANGLES}
+        self.losses_seen = " ".join(f"{angle} {loss:.3f}" for angle, loss in seen.items())
 
     def end_epoch(self, stage):
         """Note the mean losses, write a checkpoint, and go on to the next epoch."""
-        means = {angle: total / self.batches for angle, total in self.losses.items()}
+        self.look_at_losses()
+        means = {angle: total / len(self.loader) for angle, total in self.losses.items()}
         self.history.append({"epoch": self.epoch + 1, "stage": stage, **means})
         self.epoch, self.batch = self.epoch + 1, 0
         self.losses = dict.fromkeys(ANGLES, 0.0)
@@ -221,6 +206,7 @@ class Run:
 
     def save_checkpoint(self):
         """Write all that exact resuming needs into one file."""
+        self.look_at_losses()
         arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state_dict().items()}
         state = {name: getattr(self, name) for name in RUN_STATE}

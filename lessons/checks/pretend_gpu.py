@@ -46,7 +46,9 @@ class PretendArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 def wrap(value):
-    """Move NumPy arrays to the pretend device; leave the rest as it is."""
+    """Move NumPy arrays to the pretend device, those in a list too; leave the rest as it is."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(wrap, value))
     return PretendArray(value) if isinstance(value, (np.ndarray, np.generic)) else value
 
 

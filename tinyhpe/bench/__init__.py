@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,9 +15,13 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tinyhpe import backend, ops, parallel
-from tinyhpe.bench.ideas import EVERYTHING, IDEAS, with_undone
+from tinyhpe.bench import cuda
+from tinyhpe.bench.ideas import IDEAS, with_undone
+from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, Workload, example, our_step
+from tinyhpe.datasets import rendered
+from tinyhpe.datasets.crops import crop_size
+from tinyhpe.datasets.loader import Loader, images_per_second
 from tinyhpe.nn import resnet
-from tinyhpe.nn.folded import FoldedResNet
 from tinyhpe.optim import Adam
 from tinyhpe.tensor import Tensor
 
@@ -28,56 +31,9 @@ except ImportError:
     torch_resnet = None  # then our times stand alone
 
 WARM_UP = 2
-OUTPUTS = 3
-SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # settings of the environment that choose slower kernels
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What is timed: a training step (forward, backward, Adam) or a prediction, of a network on random images."""
-
-    network: str
-    batch: int
-    size: int  # side of the images in pixels
-    training: bool
-    stem: str = "7x7"
-    textbook: bool = False  # with the plain twins of the fast ops
-    seconds: float = 10.0  # how long to measure, for each number of threads
-
-
-WORKLOADS = {
-    "r18n-train": Workload("r18n", 32, 64, True),
-    "r18n-3x3stem-train": Workload("r18n", 32, 64, True, stem="3x3", seconds=20),
-    "resnet50-train": Workload("resnet50", 8, 224, True, seconds=20),
-    "r18n-predict": Workload("r18n", 1, 64, False, seconds=5),
-    "resnet50-predict": Workload("resnet50", 1, 224, False),
-    "r18n-train-textbook": Workload("r18n", 32, 64, True, textbook=True),
-}
 PAIRED_IMAGES = (4, 8, 16, 32)
-
-
-def our_step(workload):
-    """Return a function that does the work once with tinyhpe."""
-    network = resnet.build(workload.network, OUTPUTS, workload.stem)
-    images, targets = example(workload)
-    if not workload.training:
-        folded = FoldedResNet(network.eval())
-        return lambda: folded(images)
-    optimizer = Adam(network.parameters())
-
-    def step():
-        optimizer.zero_grad()
-        ops.mse(network(Tensor(images)), targets).backward()
-        optimizer.step()
-
-    return with_undone(EVERYTHING, step) if workload.textbook else step
-
-
-def example(workload):
-    """Random images (N, S, S, 3) and targets (N, OUTPUTS)."""
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(workload.batch, workload.size, workload.size, 3)).astype(np.float32)
-    return images, np.zeros((workload.batch, OUTPUTS), np.float32)
+LOADER_HEADS, LOADER_INPUT = 200, 48  # images, and their side in pixels
+SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # settings of the environment that choose slower kernels
 
 
 def steps(workload):
@@ -108,7 +64,7 @@ def measure(name, threads):
     """One row of the table; None where there is nothing to measure."""
     workload = WORKLOADS[name]
     if torch_resnet:
-        torch_resnet.set_threads(threads)
+        torch_resnet.torch.set_num_threads(threads)
     # one image cannot be cut into parts: there BLAS itself uses the threads
     limit = parallel.threads(threads) if workload.training else threadpool_limits(threads, "blas")
     with limit:
@@ -154,6 +110,13 @@ def resident(field):
     """A line of /proc/self/status in MB: VmRSS, the memory of now, or VmHWM, the largest so far."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith(field))) / 1024
+
+
+def measure_loader():
+    """How many images a second the loader prepares: read, augmented, normalised; with 0 to 2 worker processes."""
+    heads = rendered.load(LOADER_HEADS, crop_size(LOADER_INPUT))
+    loader = Loader(heads, LOADER_INPUT, batch_size=32, balanced=True, seed=0)
+    return [{"workers": workers, "images_per_s": images_per_second(loader, workers)} for workers in (0, 1, 2)]
 
 
 def measure_ideas():
@@ -215,7 +178,7 @@ def machine():
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas": f"{blas.get('internal_api')} {blas.get('version')}, {blas.get('architecture', 'unknown')} kernels",
-        "torch": torch_resnet.version() if torch_resnet else None,
+        "torch": torch_resnet.torch.__version__ if torch_resnet else None,
     }
 
 
@@ -240,7 +203,7 @@ def measure_all_pairs():
     return [measure_pairs(n) for n in PAIRED_IMAGES]
 
 
-TABLES = {"ensemble": measure_all_pairs, "ideas": measure_ideas}  # beside the workloads
+TABLES = {"ensemble": measure_all_pairs, "loader": measure_loader, "ideas": measure_ideas}  # beside the workloads
 
 
 def printer(stream):
@@ -260,6 +223,12 @@ def printer(stream):
     return report
 
 
+def run_on_gpu(report):
+    """The benchmark of bench.cuda, with the machine."""
+    torch = torch_resnet if torch_resnet and torch_resnet.torch.cuda.is_available() else None
+    return {"machine": machine(), **cuda.run(torch, report)}
+
+
 def run(names, report):
     """Measure by name: of WORKLOADS on one thread and, where there are two cores, on two; or one of TABLES.
 
@@ -267,7 +236,7 @@ def run(names, report):
         report: called with each row as soon as it is there.
 
     Returns:
-        {"machine": {...}, "rows": [...], "ensemble": [...], "ideas": [...]}
+        {"machine": {...}, "rows": [...], "ensemble": [...], "loader": [...], "ideas": [...]}
     """
     backend.keep_freed_memory()
     results = {"machine": machine(), "rows": [], **{name: [] for name in TABLES}}

@@ -55,15 +55,7 @@ def with_undone(name, function):
     """The same function, run with an idea undone."""
 
     def run():
-        forget_shapes()
         with IDEAS[name]:
             function()
-        forget_shapes()
 
     return run
-
-
-def forget_shapes():
-    """Empty the caches of what was decided for a shape under other settings."""
-    conv.block_rows.cache_clear()
-    norm.rows_of.cache_clear()

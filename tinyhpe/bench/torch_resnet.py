@@ -1,17 +1,14 @@
 """torch's side of the benchmark: the same networks in torch's own words. Imported where torch is installed."""
 
+import functools
+
 import torch
 from torch import nn
 
 from tinyhpe.nn.resnet import NETWORKS, STEMS, Bottleneck
 
-
-def version():
-    return torch.__version__
-
-
-def set_threads(threads):
-    torch.set_num_threads(threads)
+# for bench.cuda.milliseconds
+CLOCK = functools.partial(torch.cuda.Event, enable_timing=True), torch.cuda.Event.elapsed_time
 
 
 class Block(nn.Module):
@@ -57,12 +54,12 @@ def build(name, outputs, stem):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
 
 
-def step(workload, channels_last, outputs):
-    """Return a function that does the work of bench.our_step once, eagerly, with torch's fused Adam."""
+def step(workload, channels_last, outputs, device="cpu"):
+    """Return a function that does the work of workloads.our_step once, eagerly, with torch's fused Adam."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = build(workload.network, outputs, workload.stem).to(memory_format=layout)
-    images = torch.randn(workload.batch, 3, workload.size, workload.size).contiguous(memory_format=layout)
-    targets = torch.zeros(workload.batch, outputs)
+    network = build(workload.network, outputs, workload.stem).to(device, memory_format=layout)
+    images = torch.randn(workload.batch, 3, workload.size, workload.size).to(device, memory_format=layout)
+    targets = torch.zeros(workload.batch, outputs, device=device)
     if not workload.training:
         network.eval()
 

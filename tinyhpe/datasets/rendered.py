@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-import signal
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from tqdm import tqdm
 
 import tinyhpe.heads
 import tinyhpe.pose
-from tinyhpe.datasets.crops import HeadCrops
+from tinyhpe.datasets.crops import HeadCrops, StoredImages
+from tinyhpe.datasets.processes import cores, leave_interrupts_to_parent
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
 from tinyhpe.heads import Head, render_head
@@ -62,8 +62,7 @@ def load(count: int, size: int, seed: int = 0, cache=None, workers: int | None =
             _write(images_file, poses_file, count, size, seed, workers, progress)
         except InputError as problem:
             raise InputError(f"{problem}; the environment variable TINYHPE_CACHE names another folder") from None
-    images, poses = np.load(images_file, mmap_mode="r"), np.load(poses_file)
-    return HeadCrops(images, poses, [_name(index) for index in range(count)])
+    return HeadCrops(StoredImages(images_file), np.load(poses_file), [_name(index) for index in range(count)])
 
 
 def _is_complete(images_file, poses_file, count, size):
@@ -117,25 +116,17 @@ def _in_parallel(work, count, workers, progress):
     calls this needs the usual `if __name__ == "__main__":`.
     """
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-    workers = min(workers or _cores(), len(chunks))
+    workers = min(workers or cores(), len(chunks))
     with tqdm(total=count, desc="rendering", unit="head", disable=not progress) as bar:
         if workers == 1:
             for chunk in chunks:
                 yield work(chunk)
                 bar.update(len(chunk))
             return
-        with multiprocessing.get_context("spawn").Pool(workers, initializer=_leave_interrupts_to_parent) as pool:
+        with multiprocessing.get_context("spawn").Pool(workers, initializer=leave_interrupts_to_parent) as pool:
             for chunk, result in zip(chunks, pool.imap(work, chunks), strict=True):
                 yield result
                 bar.update(len(chunk))
-
-
-def _cores():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _leave_interrupts_to_parent():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 # -------------------------------------------------------------------------------------------- a folder of photos

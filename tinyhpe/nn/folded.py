@@ -2,12 +2,13 @@
 
 In evaluation mode batch norm is a fixed line for each channel, y = scale * x + shift. A line after a convolution
 is another convolution: the weights times the scale, and a bias. Bias, residual and ReLU are then put on each chunk
-of the output while it is still in the cache.
+of the output while it is still in the cache; on a GPU, by one kernel.
 """
 
-from tinyhpe.backend import array_module
-from tinyhpe.ops.conv import blocks, im2col_chunks
-from tinyhpe.ops.pool import MaxPool2d
+from tinyhpe.backend import array_module, suits_kernels
+from tinyhpe.ops import kernels
+from tinyhpe.ops.conv import blocks, conv2d, im2col_chunks
+from tinyhpe.ops.pool import max_pool2d
 from tinyhpe.ops.windows import output_length
 
 
@@ -28,6 +29,10 @@ class FoldedConv:
 
     def __call__(self, x, residual=None):
         """x (N, H, W, C_in) to (N, H_out, W_out, C_out); the residual has the shape of the result."""
+        if suits_kernels(x):
+            y = conv2d(x, self.weight, self.stride, self.padding).data
+            kernels.add_bias(kernels.cuda_module(), y, self.bias, residual, self.relu)
+            return y
         xp, k, outputs = array_module(x), len(self.weight), len(self.bias)
         out_h, out_w = (output_length(length, k, self.stride, self.padding) for length in x.shape[1:3])
         y = xp.empty((len(x), out_h, out_w, outputs), x.dtype)
@@ -58,10 +63,9 @@ class FoldedResNet:
         self.fc = network.fc
 
     def __call__(self, images):
-        xp = array_module(images)
         x = self.stem(images)
         if self.maxpool:
-            x = MaxPool2d(self.maxpool.kernel, self.maxpool.stride, self.maxpool.padding).forward(xp, x)
+            x = max_pool2d(x, self.maxpool.kernel, self.maxpool.stride, self.maxpool.padding).data
         for block in self.blocks:
             x = block(x)
         return x.mean(axis=(1, 2)) @ self.fc.weight.data + self.fc.bias.data

@@ -13,12 +13,15 @@ Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Six ideas make it fast
    the gradient of the input and that of the weights. No scattering back (col2im).
 6. Clipping: where most of the windows' pixels are border (2x2 images at the end of a ResNet), one GEMM for each
    output pixel, of the part of its window that lies in the image, multiplies no zeros.
+
+On a GPU (forward_cuda) only im2col and chunks are left: a kernel lays out the windows, and a chunk is 256 MB.
 """
 
 import functools
 
 import numpy as np
 
+from tinyhpe.ops import kernels
 from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_padded
 from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
@@ -27,6 +30,7 @@ CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a co
 CHUNK_ROWS = 512  # but never fewer rows: each GEMM repacks the weights
 SMALL_GEMM = 10**6  # rows * K * C_out that OpenBLAS multiplies without repacking
 SMALL_ROWS = 64  # fewer rows are not worth a call
+CUDA_CHUNK_VALUES = 1 << 26  # values in an im2col matrix on a GPU: 256 MB of float32
 
 
 def chunk_shape(count, height, width, row_values):
@@ -41,10 +45,9 @@ def chunk_shape(count, height, width, row_values):
 
 
 @functools.cache
-def block_rows(pixels, row_values, outputs):
-    """The rows of one GEMM: the largest divisor of `pixels` that is a small GEMM, or 0 if there is none."""
-    limit = min(pixels, SMALL_GEMM // (row_values * outputs))
-    return next((rows for rows in range(limit, SMALL_ROWS - 1, -1) if pixels % rows == 0), 0)
+def largest_divisor(number, low, high):
+    """The largest divisor of `number` from low to high, or 0 if there is none."""
+    return next((divisor for divisor in range(min(number, high), low - 1, -1) if number % divisor == 0), 0)
 
 
 def im2col_chunks(xp, x, kernel, stride, padding, outputs):
@@ -66,7 +69,8 @@ def im2col_chunks(xp, x, kernel, stride, padding, outputs):
     count, out_h, out_w = source.shape[:3]
     row_values = kernel * kernel * x.shape[3]
     images, band = chunk_shape(count, out_h, out_w, row_values)
-    block = block_rows(out_w * out_h if band == out_h else out_w, row_values, outputs)
+    pixels = out_w * out_h if band == out_h else out_w  # each chunk has a multiple of so many rows
+    block = largest_divisor(pixels, SMALL_ROWS, SMALL_GEMM // (row_values * outputs))
     buffer = xp.empty((images * band * out_w, row_values), x.dtype)
     runs = buffer.view(source.dtype)
     start = 0
@@ -103,16 +107,20 @@ class Conv2d(Op):
             x, weight = rng.normal(size=(2, *size, 2)), rng.normal(size=(kernel, kernel, 2, 3))
             yield Sample((x, weight), {"stride": stride, "padding": padding})
 
-    def forward(self, xp, x, weight):
-        k, stride, padding = len(weight), self.stride, self.padding
-        out_h, out_w = output_size("conv2d", x, k, stride, padding)
+    def output_shape(self, x, weight):
+        """The shape of y; raises ValueError if x and weight do not fit."""
+        k = len(weight)
+        out_h, out_w = output_size("conv2d", x, k, self.stride, self.padding)
         if weight.ndim != 4 or weight.shape[1] != k or weight.shape[2] != x.shape[3]:
             raise ValueError(
                 f"conv2d of x {x.shape} and weight {weight.shape}: expected x (N, H, W, C_in) and weight "
                 "(k, k, C_in, C_out) with the same C_in; images from PyTorch need .transpose(0, 2, 3, 1)"
             )
+        return len(x), out_h, out_w, weight.shape[3]
+
+    def forward(self, xp, x, weight):
+        y = xp.empty(self.output_shape(x, weight), x.dtype)
         self.x, self.weight = x, weight
-        y = xp.empty((len(x), out_h, out_w, weight.shape[3]), x.dtype)
         if self.mostly_border():
             self.forward_clipped(x, y)
         else:
@@ -135,6 +143,50 @@ class Conv2d(Op):
         method = self.backward_stride_one if one else self.backward_any_stride
         dws = over_parts(lambda images: method(xp, self.x[images], g[images], dx[images]), len(g))
         return dx if self.needs[0] else None, functools.reduce(xp.add, dws) if self.needs[1] else None
+
+    def forward_cuda(self, xp, x, weight):
+        """A kernel lays out the windows of as many images as memory permits, one GEMM multiplies them."""
+        y = xp.empty(self.output_shape(x, weight), x.dtype)
+        self.x, self.weight = xp.ascontiguousarray(x), xp.ascontiguousarray(weight)
+        matrix = self.weight.reshape(-1, y.shape[3])
+        for images in self.chunks_cuda(y.shape):
+            xp.dot(self.columns_cuda(images), matrix, out=y[images].reshape(-1, y.shape[3]))
+        return y
+
+    def backward_cuda(self, xp, g):
+        """dx by col2im_cuda; dw = columns.T @ g. Columns are laid out anew: kept, they would fill the memory."""
+        dw, dx = None, xp.empty(self.x.shape, g.dtype) if self.needs[0] else None
+        for images in self.chunks_cuda(g.shape):
+            g_rows = g[images].reshape(-1, g.shape[3])
+            if self.needs[0]:
+                self.col2im_cuda(xp, g_rows, dx[images])
+            if self.needs[1]:
+                product = self.columns_cuda(images).T @ g_rows
+                dw = product if dw is None else dw + product
+        return dx, dw.reshape(self.weight.shape) if self.needs[1] else None
+
+    def chunks_cuda(self, out_shape):
+        """Slices of images whose im2col matrix has at most CUDA_CHUNK_VALUES, or of one image."""
+        count, out_h, out_w, _ = out_shape
+        k, _, c_in, _ = self.weight.shape
+        images = max(1, CUDA_CHUNK_VALUES // (out_h * out_w * k * k * c_in))
+        return [slice(first, first + images) for first in range(0, max(1, count), images)]
+
+    def columns_cuda(self, images):
+        """The windows of some images as rows. For a 1x1 convolution at stride 1 the pixels are that already."""
+        k, _, c_in, _ = self.weight.shape
+        if (k, self.stride, self.padding) == (1, 1, 0):
+            return self.x[images].reshape(-1, c_in)
+        return kernels.im2col(kernels.cuda_module(), self.x[images], k, self.stride, self.padding)
+
+    def col2im_cuda(self, xp, g_rows, dx):
+        """Fill dx: the gradients of the columns, g_rows @ weights.T, summed where they came from."""
+        k, _, c_in, c_out = self.weight.shape
+        matrix = self.weight.reshape(-1, c_out)
+        if (k, self.stride, self.padding) == (1, 1, 0):
+            xp.dot(g_rows, matrix.T, out=dx.reshape(-1, c_in))
+        else:
+            kernels.col2im(kernels.cuda_module(), g_rows @ matrix.T, dx, k, self.stride, self.padding)
 
     def mostly_border(self):
         """Whether more than half of an im2col matrix would be zeros of the border: 56 % for 2x2 pixels, k = 3."""
@@ -176,7 +228,7 @@ class Conv2d(Op):
         """
         k, _, c_in, c_out = self.weight.shape
         flipped = self.weight[::-1, ::-1].transpose(2, 0, 1, 3).reshape(c_in, -1).T  # (k*k*C_out, C_in), a view
-        if block_rows(SMALL_ROWS, *flipped.shape):
+        if SMALL_ROWS * flipped.size <= SMALL_GEMM:
             flipped = xp.ascontiguousarray(flipped)  # small GEMMs are slower with a transposed operand
         x_rows, dx_rows = xp.ascontiguousarray(x).reshape(-1, c_in), dx.reshape(-1, c_in)
         dw_flipped = None

@@ -256,6 +256,18 @@ extern "C" __global__ void batch_norm_input_gradient(
     dx[i] = gamma[c] * inverse * (masked - share * (d_beta[c] + d_gamma[c] * (x[i] - mean[c]) * inverse));
 }
 
+// y = relu(y + bias + residual), in place: what is left of a batch norm that was folded into a convolution's weights.
+// Where add_residual is 0 the residual is not read. Grid: a thread for each value.
+// Moves: 8 bytes for each value, 12 with a residual.
+extern "C" __global__ void add_bias(float* y, const float* __restrict__ bias, const float* __restrict__ residual,
+                                    int rows, int channels, int add_residual, int relu) {
+    long long i = thread_number();
+    if (i >= (long long)rows * channels) return;
+    float value = y[i] + bias[i % channels];
+    if (add_residual) value += residual[i];
+    y[i] = relu && value < 0.0f ? 0.0f : value;
+}
+
 // ---- Ranking: all pairs of a batch, without the n x n matrix in memory -----------------------------------------------
 
 // The cross-entropy of p = sigmoid(s_i - s_j) with the target 1, 1/2 or 0 (level_i above, equal to, below level_j):

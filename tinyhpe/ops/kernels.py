@@ -3,6 +3,17 @@
 `module` is what holds the compiled kernels: `cuda_module()` for CuPy arrays on a GPU, or, in the tests,
 tinyhpe.emulator.CpuModule for NumPy arrays. All arrays are C-contiguous, and float32 unless a docstring says
 otherwise; a kernel sees only a pointer, so every function checks them and raises TypeError or ValueError.
+
+To change a kernel, no GPU is needed. Change it in kernels.cu, and the function here that calls it if its arguments
+change. Then
+
+    python -m pytest tests/test_kernels.py     runs it on the CPU, and compares with what the ops do in float64
+    python -m pytest tests/test_emulator.py    compiles it for real GPUs (sm_75, sm_80, sm_90): registers, spills
+    python -m pytest tests/test_cuda.py        runs ops and a step of training with it
+
+g++ names the line of kernels.cu that it does not understand; tinyhpe/emulator says what else is seen, and what is
+not. A new kernel needs a function here and a test beside the others. Where there is a GPU, `.ci/gpu` runs the same
+tests there, then compute-sanitizer (memcheck, racecheck) over them, and the bench.
 """
 
 import functools
@@ -54,7 +65,13 @@ def check(dtype, shape, **arrays):
 def launch(module, name, grid, block, *args):
     """Run a kernel. CuPy would pass a Python number as 8 bytes; our kernels take int and float, of 4."""
     exact = [np.int32(a) if isinstance(a, int) else np.float32(a) if isinstance(a, float) else a for a in args]
-    module.get_function(name)(grid, block, tuple(exact))
+    find_kernel(module, name)(grid, block, tuple(exact))
+
+
+@functools.cache
+def find_kernel(module, name):
+    """A kernel of the module. (CuPy would make a new object for it at every call.)"""
+    return module.get_function(name)
 
 
 def launch_each(module, name, count, *args):
@@ -80,13 +97,12 @@ def im2col(module, x, kernel, stride, padding):
     return columns
 
 
-def col2im(module, columns, shape, kernel, stride, padding):
-    """The gradient of im2col: sum columns (N * H_out * W_out, k * k * C) back to `shape` (N, H, W, C)."""
-    out = windows(shape, kernel, stride, padding)
-    check(np.float32, (shape[0] * out[0] * out[1], kernel * kernel * shape[3]), columns=columns)
-    dx = backend.array_module(columns).empty(shape, np.float32)
-    launch_each(module, "col2im", dx.size, columns, dx, *shape, *out, kernel, stride, padding)
-    return dx
+def col2im(module, columns, dx, kernel, stride, padding):
+    """The gradient of im2col: fill dx (N, H, W, C) with the sums of columns (N * H_out * W_out, k * k * C)."""
+    out = windows(dx.shape, kernel, stride, padding)
+    check(np.float32, (len(dx) * out[0] * out[1], kernel * kernel * dx.shape[3]), columns=columns)
+    check(np.float32, dx.shape, dx=dx)
+    launch_each(module, "col2im", dx.size, columns, dx, *dx.shape, *out, kernel, stride, padding)
 
 
 def max_pool(module, x, kernel, stride, padding):
@@ -125,7 +141,7 @@ def reduction_shape(rows, channels):
     while tile < min(TILE, channels):
         tile *= 2
     block = (tile, THREADS // tile)
-    slabs = -(-rows // (block[1] * SLAB_STEPS))
+    slabs = max(1, -(-rows // (block[1] * SLAB_STEPS)))  # one even for an empty batch, whose sums are 0
     return (-(-channels // tile), min(slabs, MOST_SLABS)), block
 
 
@@ -165,6 +181,18 @@ def batch_norm(module, x, mean, var, gamma, beta, eps, residual=None, relu=False
     args = (x, mean, var, gamma, beta, residual, y, x.size // channels, channels, float(eps), add_residual, relu)
     launch_each(module, "batch_norm_apply", x.size, *args)
     return y
+
+
+def add_bias(module, y, bias, residual=None, relu=False):
+    """Add bias (C,) to y (..., C) in place, and the residual if given (of y's shape), then optionally ReLU."""
+    add_residual = residual is not None
+    if not add_residual:
+        residual = y  # a kernel must be given something; it is not read
+    check(np.float32, y.shape, y=y, residual=residual)
+    check(np.float32, y.shape[-1:], bias=bias)
+    channels = y.shape[-1]
+    args = (y, bias, residual, y.size // channels, channels, add_residual, relu)
+    launch_each(module, "add_bias", y.size, *args)
 
 
 def batch_norm_backward(module, g, x, mean, var, gamma, eps, training, y=None, residual=False):

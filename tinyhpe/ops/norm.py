@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from tinyhpe.ops import kernels
 from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
@@ -24,15 +25,19 @@ CHUNK_VALUES = 1 << 16  # values in a chunk: 256 KB of float32
 
 
 class Rows:
-    """How to see a (..., C) array of a shape as rows of several pixels, cut into chunks."""
+    """How to see a (..., C) array of a shape as rows of several pixels, cut into chunks.
 
-    def __init__(self, xp, shape, dtype):
+    Args:
+        row_values, chunk_values: how many values there are in a row, and in a chunk, at the most.
+    """
+
+    def __init__(self, xp, shape, dtype, row_values, chunk_values):
         channels, pixels = shape[-1], math.prod(shape[:-1])
         self.xp, self.dtype, self.channels, self.repeats = xp, dtype, channels, 1
-        while pixels % (2 * self.repeats) == 0 and 2 * self.repeats * channels <= ROW_VALUES:
+        while pixels % (2 * self.repeats) == 0 and 2 * self.repeats * channels <= row_values:
             self.repeats *= 2
         self.length, self.count = self.repeats * channels, pixels // self.repeats
-        self.step = max(1, min(self.count, CHUNK_VALUES // self.length)) if xp is np else max(1, self.count)
+        self.step = max(1, min(self.count, chunk_values // self.length)) if xp is np else max(1, self.count)
         self.chunks = [slice(r, r + self.step) for r in range(0, self.count, self.step)]
         self.ones = xp.ones(self.step, dtype)
 
@@ -101,7 +106,8 @@ class BatchNorm(Op):
             buffers = {"running_mean": rng.normal(size=channels), "running_var": rng.uniform(1, 2, channels)}
             yield Sample(tuple(inputs), {**buffers, "training": training, "relu": relu}, analytic=not relu)
 
-    def forward(self, xp, x, gamma, beta, residual=None):
+    def check_shapes(self, x, gamma, beta, residual):
+        """Raise ValueError unless the inputs and the running statistics fit together, and x has a variance."""
         per_channel = (gamma, beta, self.running_mean, self.running_var)
         fits = all(array.shape == x.shape[-1:] for array in per_channel)
         if not fits or (residual is not None and residual.shape != x.shape):
@@ -116,7 +122,10 @@ class BatchNorm(Op):
                 f"batch_norm in training mode got one value per channel or none, x {x.shape}: it has no variance; "
                 "use a larger batch, or eval mode"
             )
-        rows = rows_of(xp, x.shape, x.dtype)
+
+    def forward(self, xp, x, gamma, beta, residual=None):
+        self.check_shapes(x, gamma, beta, residual)
+        rows = rows_of(xp, x.shape, x.dtype, ROW_VALUES, CHUNK_VALUES)
         x_rows = rows.view(x)
         if self.training:
             mean, var = batch_statistics(rows, x_rows)
@@ -151,7 +160,7 @@ class BatchNorm(Op):
             running += (self.momentum * batch.real).astype(running.dtype)  # .real: for the complex step
 
     def backward(self, xp, g):
-        rows = rows_of(xp, g.shape, g.dtype)
+        rows = rows_of(xp, g.shape, g.dtype, ROW_VALUES, CHUNK_VALUES)
         x_rows, g_rows = rows.view(self.x), rows.view(g)
         if self.relu:
             g = self.masked(rows, g_rows)
@@ -161,6 +170,28 @@ class BatchNorm(Op):
             d_beta, d_gamma = self.parameter_gradients(rows, x_rows, g_rows)
         dx = self.input_gradient(rows, x_rows, g_rows, d_beta, d_gamma) if self.needs[0] else None
         return (dx, d_gamma, d_beta, g)[: len(self.needs)]
+
+    def forward_cuda(self, xp, x, gamma, beta, residual=None):
+        """Two kernels for the statistics, one for all the rest."""
+        self.check_shapes(x, gamma, beta, residual)
+        module, self.x, self.gamma = kernels.cuda_module(), xp.ascontiguousarray(x), xp.ascontiguousarray(gamma)
+        running = self.running_mean, self.running_var
+        if self.training:
+            self.mean, self.var = kernels.batch_statistics(module, self.x, *running, self.momentum)
+        else:
+            self.mean, self.var = (array.copy() for array in running)  # a later training step changes them
+        beta, residual = (None if array is None else xp.ascontiguousarray(array) for array in (beta, residual))
+        scaling = self.mean, self.var, self.gamma, beta
+        y = kernels.batch_norm(module, self.x, *scaling, self.eps, residual, self.relu)
+        self.y = y if self.relu else None
+        return y
+
+    def backward_cuda(self, xp, g):
+        """Two kernels for the gradients of gamma and beta, one for those of x and the residual."""
+        settings = self.mean, self.var, self.gamma, self.eps, self.training, self.y, self.needs[3:] == (True,)
+        g = xp.ascontiguousarray(g)
+        gradients = kernels.batch_norm_backward(kernels.cuda_module(), g, self.x, *settings)
+        return gradients[: len(self.needs)]
 
     def masked(self, rows, g_rows):
         """g where the ReLU let x pass, else 0: a new array, since g may belong to others too."""

@@ -7,7 +7,10 @@ The paper contradicts itself about the target. Its text ranks images of differen
 its Eq. 1, as written, asks whether two images have the same level ("same"). Order is what works.
 """
 
+import numpy as np
+
 from tinyhpe.backend import array_module
+from tinyhpe.ops import kernels
 from tinyhpe.ops.elementwise import absolute
 from tinyhpe.ops.losses import bce_with_logits
 from tinyhpe.tensor import Op, Sample, apply
@@ -45,6 +48,17 @@ class PairwiseOrder(Op):
         n = len(self.z)
         probability = 0.5 * (1 + xp.tanh(0.5 * self.z))
         return (g * (2 / (n * (n - 1))) * (probability - self.targets).sum(axis=1),)
+
+    def forward_cuda(self, xp, scores):
+        """The kernel goes through all pairs once, for the loss and for its gradient."""
+        check_pairs(scores, self.levels)
+        columns = xp.ascontiguousarray(scores[:, None]), self.levels[:, None].astype(np.int32)
+        losses, gradient = kernels.rank_pairs(kernels.cuda_module(), *columns)
+        self.gradient = gradient[:, 0]
+        return losses[0]
+
+    def backward_cuda(self, xp, g):
+        return (g * self.gradient,)
 
 
 def check_pairs(scores, levels):

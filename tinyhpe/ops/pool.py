@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinyhpe.ops import kernels
 from tinyhpe.ops.reduce import mean
 from tinyhpe.ops.windows import Stacks, output_size
 from tinyhpe.parallel import over_parts
@@ -64,6 +65,16 @@ class MaxPool2d(Op):
 
         over_parts(fill, len(self.parts))
         return (dx,)
+
+    def forward_cuda(self, xp, x):
+        check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
+        self.shape, settings = x.shape, (self.kernel, self.stride, self.padding)
+        y, self.winners = kernels.max_pool(kernels.cuda_module(), xp.ascontiguousarray(x), *settings)
+        return y
+
+    def backward_cuda(self, xp, g):
+        g, settings = xp.ascontiguousarray(g), (self.kernel, self.stride, self.padding)
+        return (kernels.max_pool_backward(kernels.cuda_module(), g, self.winners, self.shape, *settings),)
 
     def share_out(self, xp, g, y, taps, dx):
         """Fill dx: each window's gradient goes to the first of its taps that equals its largest value."""

@@ -1,0 +1,164 @@
+"""Why there is no usable GPU: one clear line for each kind of bad luck, and the switch for TF32."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tinyhpe import backend
+from tinyhpe.errors import InputError
+
+
+class FakeArray:
+    """Enough of an array to multiply it."""
+
+    def reshape(self, *_):
+        return self
+
+    __add__ = __matmul__ = reshape
+
+    def sum(self):
+        return 1.0
+
+
+def fake_cupy(available=True, capability="80", failure=None):
+    """A cupy on a machine with a GPU of this capability, whose first computation raises `failure`."""
+
+    def arange(*_, **__):
+        if failure:
+            raise failure
+        return FakeArray()
+
+    device = SimpleNamespace(Device=lambda: SimpleNamespace(compute_capability=capability))
+    return SimpleNamespace(is_available=lambda: available, cuda=device, arange=arange)
+
+
+def probe(monkeypatch, cupy, packages=("cupy-cuda12x",)):
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(backend, "installed_cupy_packages", lambda: list(packages))
+    return backend.probe_cuda.__wrapped__()
+
+
+@pytest.mark.parametrize("capability", ["75", "90", "120"])
+def test_a_gpu_that_computes_is_found(monkeypatch, capability):
+    cupy = fake_cupy(capability=capability)
+    assert probe(monkeypatch, cupy) == (cupy, "")
+
+
+# what CuPy 14.2 says without a toolkit, on its first kernel and on its first matrix product
+NO_NVRTC = RuntimeError('Failure finding "libnvrtc.so.13 or libnvrtc.so.12": No such file: libnvrtc.so.12\n')
+NO_CUBLAS = ImportError('Failure finding "libcublasLt.so.13 or libcublasLt.so.12": No such file\n')
+
+
+@pytest.mark.parametrize(
+    ("cupy", "packages", "reason"),
+    [
+        (None, (), r"cupy is not installed; install tinyhpe\[cuda12\]"),
+        (fake_cupy(), ("cupy-cuda12x", "cupy-cuda13x"), "cupy-cuda12x and cupy-cuda13x break each other"),
+        (fake_cupy(available=False), ("cupy-cuda12x",), "no CUDA driver, or a too old one, or no GPU"),
+        (fake_cupy(capability="61"), ("cupy-cuda12x",), r"capability is 6\.1, and the least is 7\.5"),
+        (fake_cupy(failure=NO_NVRTC), ("cupy-cuda13x",), "no CUDA toolkit; tinyhpe.*libnvrtc"),
+        (fake_cupy(failure=NO_CUBLAS), ("cupy-cuda12x",), "no CUDA toolkit; tinyhpe.*libcublas"),
+        (
+            fake_cupy(failure=RuntimeError("ECC\nmore")),
+            ("cupy",),
+            "first computation .* failed: RuntimeError: ECC$",
+        ),
+    ],
+)
+def test_bad_luck_with_the_gpu_is_one_clear_line(monkeypatch, cupy, packages, reason):
+    module, text = probe(monkeypatch, cupy, packages)
+    assert module is None
+    assert "\n" not in text
+    assert re.search(reason, text), text
+
+
+def test_the_installed_packages_with_cupy_in_them_are_found_by_name(monkeypatch):
+    monkeypatch.setattr(backend, "CUPY_PACKAGES", ("cupy-that-nobody-has", "numpy", "pytest"))
+    assert backend.installed_cupy_packages() == ["numpy", "pytest"]
+
+
+@pytest.fixture
+def unused_gpu(monkeypatch):
+    """As at the start of a program: nobody has asked for the GPU yet."""
+    monkeypatch.setenv("CUPY_TF32", "0")
+    backend.probe_cuda.cache_clear()
+    yield monkeypatch
+    backend.probe_cuda.cache_clear()
+
+
+def test_tf32_is_asked_for_before_the_first_product_and_not_after(unused_gpu):
+    asked = []
+    cupy = fake_cupy()
+    cupy.arange = lambda *_, **__: asked.append(backend.os.environ["CUPY_TF32"]) or FakeArray()
+    unused_gpu.setitem(sys.modules, "cupy", cupy)
+    backend.use_tf32()
+    assert asked == ["1"]
+    with pytest.raises(RuntimeError, match="call it before all else"):
+        backend.use_tf32()
+
+
+def test_a_gpu_without_tf32_says_what_to_do(unused_gpu):
+    unused_gpu.setitem(sys.modules, "cupy", fake_cupy(capability="75"))
+    with pytest.raises(InputError, match=r"TF32 needs .* 8\.0 .* this one is of 7\.5; use --precision float32"):
+        backend.use_tf32()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("before", "least", "most"), [("", 1e-9, 5e-6), ("backend.use_tf32()", 1e-5, 3e-3)])
+def test_tf32_rounds_the_factors_of_a_product_to_eleven_bits(before, least, most):
+    cupy, reason = backend.probe_cuda()
+    if cupy is None or backend.compute_capability(cupy) < backend.OLDEST_WITH_TF32:
+        pytest.skip(reason or "this GPU has no TF32")
+    code = f"""
+import numpy as np
+from tinyhpe import backend
+{before}
+a = np.random.default_rng(0).uniform(0.5, 1.5, (512, 512)).astype(np.float32)
+product = backend.to_numpy(backend.to_device(a, "cuda") @ backend.to_device(a, "cuda"))
+exact = a.astype(float) @ a
+print(abs(product / exact - 1).max())
+"""  # a process of its own, since CuPy decides once
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert least < float(result.stdout) < most
+
+
+GPU_SCRIPT = Path(__file__).parents[1] / ".ci" / "gpu"
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+
+
+@needs_bash
+def test_the_command_for_machines_with_a_gpu_stops_with_one_line_where_there_is_none():
+    _, reason = backend.probe_cuda()
+    if not reason:
+        pytest.skip("there is a GPU")
+    result = subprocess.run(["bash", GPU_SCRIPT, sys.executable], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"no usable GPU: {reason}\n")
+
+
+@needs_bash
+@pytest.mark.parametrize("tests_pass", [True, False])
+def test_the_command_for_machines_with_a_gpu_runs_tests_sanitizer_and_bench(tmp_path, monkeypatch, tests_pass):
+    for name in ("python", "compute-sanitizer"):  # they write down what they are asked
+        (tmp_path / name).write_text(
+            f"""#!/usr/bin/env bash
+            if [ "$1" != -c ]; then echo "{name} $*" >>"{tmp_path}/calls"; fi
+            case "$*" in *"pytest -q -m gpu") exit {int(not tests_pass)};; *bench*) echo "{{}}";; esac"""
+        )
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    command = ["bash", GPU_SCRIPT, tmp_path / "python", tmp_path / "out"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    first, *others = (tmp_path / "calls").read_text().splitlines()
+    assert first == "python -m pytest -q -m gpu"
+    assert (result.returncode == 0) == tests_pass
+    if tests_pass:
+        assert "--tool memcheck" in others[0]
+        assert "--tool racecheck" in others[1]
+        assert all(call.endswith("pytest -q -m gpu tests/test_kernels.py") for call in others[:2])
+        assert others[2:] == ["python -m tinyhpe bench --device cuda --json"]
+        assert (tmp_path / "out" / "bench.json").read_text() == "{}\n"

@@ -1,0 +1,309 @@
+"""The engine on CuPy arrays: every op, a step of training, an optimizer, a folded network.
+
+Two backends: a real GPU, and one that is emulated. There the arrays are lesson 1's pretended ones, as strict as
+CuPy about NumPy arrays that come near them, and the kernels are those of ops/kernels.cu, run on the CPU.
+"""
+
+import copy
+import functools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import as_strided
+
+from tests.test_golden import model_in_float64
+from tests.test_tensor import pretend_gpu
+from tinyhpe import backend, gradcheck, methods, ops, optim
+from tinyhpe.emulator import CpuModule, kernel_parameters
+from tinyhpe.errors import InputError
+from tinyhpe.nn import resnet
+from tinyhpe.nn.folded import FoldedResNet
+from tinyhpe.nn.layers import BatchNorm2d
+from tinyhpe.nn.module import Parameter
+from tinyhpe.ops import conv, kernels
+from tinyhpe.tensor import Tensor, apply, no_grad
+
+NOT_IN_A_STEP = {"add_bias", "prepare_images"}
+
+
+class EmulatedModule:
+    """cupy.RawModule for pretended arrays."""
+
+    launches = []  # noqa: RUF012  the names of the kernels that ran
+
+    def __init__(self, code):
+        self.module = CpuModule(code)
+
+    def compile(self):
+        pass
+
+    def get_function(self, name):
+        function = self.module.get_function(name)
+
+        def run(grid, block, args):
+            self.launches.append(name)
+            function(grid, block, [getattr(arg, "on_device", arg) for arg in args])
+
+        return run
+
+
+@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def cupy(request, monkeypatch):
+    """The module of the device's arrays. Its empty() gives NaN, so that an output that nobody writes is seen."""
+    if request.param == "gpu":
+        module, reason = backend.probe_cuda()
+        if module is None:
+            pytest.skip(reason)
+        monkeypatch.setattr(module, "empty", poisoned(module.empty))
+        yield module
+        return
+    with pretend_gpu(monkeypatch) as module:
+        complete(module)
+        monkeypatch.setattr(backend, "probe_cuda", lambda: (module, ""))
+        monkeypatch.setattr(EmulatedModule, "launches", [])
+        kernels.cuda_module.cache_clear()
+        try:
+            kernels.cuda_module()
+        except InputError as reason:
+            pytest.skip(str(reason))
+        yield module
+        kernels.cuda_module.cache_clear()
+
+
+def complete(module):
+    """What the lesson can do without."""
+    from checks.pretend_gpu import on_device
+
+    module.empty, module.RawModule, module.add = poisoned(module.empty), EmulatedModule, on_device(np.add)
+    module.add.at = on_device(np.add.at)
+    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=on_device(as_strided)))
+
+
+def poisoned(empty):
+    def empty_with_nan(*args, **settings):
+        array = empty(*args, **settings)
+        array[...] = np.nan if array.dtype.kind == "f" else 255
+        return array
+
+    return empty_with_nan
+
+
+def to_device(value):
+    """Move the arrays among an op's settings: on their own, or in a tuple."""
+    if isinstance(value, tuple):
+        return tuple(map(to_device, value))
+    return backend.to_device(value, "cuda") if isinstance(value, np.ndarray) else value
+
+
+def value_and_gradients(function, inputs, cotangent):
+    """gradcheck.value_and_gradients of NumPy arrays, computed on the device."""
+    tensors = [Tensor(to_device(array), requires_grad=True) for array in inputs]
+    output = function(*tensors)
+    output.backward(to_device(cotangent))
+    return [backend.to_numpy(array) for array in (output.data, *(tensor.grad for tensor in tensors))]
+
+
+def op_of(op_class, sample):
+    """The op as a function of tensors on either device."""
+
+    def function(*tensors):
+        settings = copy.deepcopy(sample.settings)
+        if not isinstance(tensors[0].data, np.ndarray):
+            settings = {name: to_device(value) for name, value in settings.items()}
+        if "running_mean" in settings:  # as in a layer, these are of the weights' dtype
+            for name in ("running_mean", "running_var"):
+                settings[name] = settings[name].astype(tensors[0].dtype)
+        return apply(op_class(**settings), *tensors)
+
+    function.__name__ = f"{op_class.__name__}({gradcheck.describe(sample)}) on the GPU"
+    return function
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize("dtype", ["float32", "float16"])  # our kernels, and the way of all other dtypes
+@pytest.mark.parametrize("name", gradcheck.all_ops())
+def test_an_op_is_as_near_to_numpys_float64_as_rounding_lets_it_be(name, dtype, monkeypatch):
+    op_class, on_cpu, rng = gradcheck.all_ops()[name], gradcheck.value_and_gradients, np.random.default_rng(0)
+
+    def where_the_dtype_says(function, inputs, cotangent):
+        return (value_and_gradients if cotangent.dtype == dtype else on_cpu)(function, inputs, cotangent)
+
+    for sample in op_class.samples(rng):
+        function = op_of(op_class, sample)
+        cotangent = rng.normal(size=function(*map(Tensor, sample.inputs)).shape)
+        movements = gradcheck.sensitivity(function, sample.inputs, cotangent)
+        with monkeypatch.context() as patch:
+            patch.setattr(gradcheck, "value_and_gradients", where_the_dtype_says)
+            gradcheck.check_rounding(function, sample.inputs, cotangent, dtype, movements)
+
+
+def check_against_cpu(function, arrays, cotangent, place, needs):
+    """Value and gradients in float32, the arrays moved to the device by place(), against NumPy's in float64."""
+
+    def run(put):
+        tensors = [Tensor(put(array), requires_grad=need) for array, need in zip(arrays, needs, strict=True)]
+        output = function(*tensors)
+        output.backward(put(cotangent))
+        return [output.data, *(tensor.grad for tensor in tensors)]
+
+    expected = run(lambda array: array.astype(np.float32).astype(np.float64))
+    for got, wanted in zip(run(lambda array: place(array.astype(np.float32))), expected, strict=True):
+        assert (got is None) == (wanted is None)
+        if got is not None:
+            np.testing.assert_allclose(got.get(), wanted, atol=1e-5 * max(1, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("needs", [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("values", [1, 1200])  # of a chunk: each image its own, or two of the three together
+def test_a_convolution_in_chunks_of_images_is_that_of_the_whole_batch(cupy, monkeypatch, values, needs):
+    monkeypatch.setattr(conv, "CUDA_CHUNK_VALUES", values)
+    rng = np.random.default_rng(0)
+    for kernel, stride, padding in (3, 1, 1), (3, 2, 1), (1, 1, 0), (1, 2, 0):
+        arrays = rng.normal(size=(3, 5, 6, 2)), rng.normal(size=(kernel, kernel, 2, 4))
+        function = functools.partial(ops.conv2d, stride=stride, padding=padding)
+        check_against_cpu(
+            function, arrays, rng.normal(size=(3, -(-5 // stride), 6 // stride, 4)), cupy.asarray, needs
+        )
+
+
+def test_inputs_and_gradients_that_are_not_contiguous_are_read_rightly(cupy):
+    def crooked(array):
+        return cupy.asarray(np.repeat(array[..., None], 2, axis=-1))[..., 0]
+
+    rng = np.random.default_rng(0)
+    x, residual, g = (rng.normal(size=(2, 4, 6, 3)) for _ in range(3))
+    weight, gamma, beta, scores = rng.normal(size=(3, 3, 3, 3)), *rng.uniform(1, 2, (2, 3)), rng.normal(size=5)
+    levels, g_pooled = np.array([[3, 0], [1, 0], [1, 0], [2, 0], [0, 0]]), rng.normal(size=(2, 2, 3, 3))
+    statistics = [np.zeros(3, np.float32), np.ones(3, np.float32)]
+    for function, arrays, cotangent in [
+        (lambda x, w: ops.conv2d(x, w, padding=1), (x, weight), g),
+        (lambda x, *rest: batch_norm(x, rest, statistics, training=True), (x, gamma, beta, residual), g),
+        (lambda x: ops.max_pool2d(x, 2, 2), (x,), g_pooled),
+        (lambda s: ops.pairwise_order_loss(s, to_device_of(s, levels)[:, 0]), (scores,), np.ones(())),
+    ]:
+        check_against_cpu(function, arrays, cotangent, crooked, [True] * len(arrays))
+
+
+def to_device_of(tensor, array):
+    return backend.array_module(tensor.data).asarray(array)
+
+
+def batch_norm(x, rest, statistics, training):
+    """ops.batch_norm with running statistics of x's dtype and device."""
+    gamma, beta, *residual = rest
+    statistics = [to_device_of(x, array).astype(x.dtype) for array in statistics]
+    return ops.batch_norm(x, gamma, beta, *statistics, training, *residual, relu=True)
+
+
+def test_in_evaluation_mode_a_later_step_of_training_does_not_change_the_gradient(cupy):
+    x = Tensor(cupy.asarray(np.ones((4, 1), np.float32)), requires_grad=True)
+    gamma, beta, mean, var = (cupy.asarray(np.array([v], np.float32)) for v in (1, 0, 0, 3))
+    y = ops.batch_norm(x, gamma, beta, mean, var, training=False, eps=1.0)
+    var[...] = 15
+    y.sum().backward()
+    np.testing.assert_array_equal(backend.to_numpy(x.grad), np.full((4, 1), 0.5))  # 1 / sqrt(3 + 1)
+
+
+def test_an_empty_batch_goes_forward_and_back(cupy):
+    def array(*shape):
+        return Tensor(cupy.asarray(np.ones(shape, np.float32)), requires_grad=True)
+
+    statistics = cupy.asarray(np.zeros(2, np.float32)), cupy.asarray(np.ones(2, np.float32))
+    x, weight, gamma, beta = array(0, 4, 4, 2), array(3, 3, 2, 2), array(2), array(2)
+    y = ops.conv2d(x, weight, padding=1)
+    y = ops.max_pool2d(ops.batch_norm(y, gamma, beta, *statistics, training=False, relu=True), 2, 2)
+    assert y.shape == (0, 2, 2, 2)
+    y.backward(cupy.asarray(np.zeros(y.shape, np.float32)))
+    for tensor in (x, weight, gamma, beta):
+        np.testing.assert_array_equal(backend.to_numpy(tensor.grad), np.zeros(tensor.shape))
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (lambda x, array: ops.conv2d(x, array(3, 3, 4, 2)), "same C_in"),
+        (lambda x, array: ops.conv2d(x, array(9, 9, 3, 2)), "do not fit an image"),
+        (lambda x, array: ops.max_pool2d(x, 2, 2, padding=2), "at most half of the window"),
+        (lambda x, array: ops.max_pool2d(array(1, 20, 20, 1), 17, 1), "at most 16x16"),
+        (lambda x, array: ops.batch_norm(x, *[array(2)] * 4, training=True), "one value per channel"),
+        (lambda x, array: ops.pairwise_order_loss(x[0, 0, 0], np.ones(4)), "one score and one level"),
+    ],
+)
+def test_a_wrong_shape_is_explained_as_on_the_cpu(cupy, action, message):
+    def array(*shape):
+        return cupy.asarray(np.ones(shape, np.float32))
+
+    with pytest.raises(ValueError, match=message):
+        action(Tensor(array(2, 5, 5, 3)), array)
+
+
+def step(model, images, poses, adam):
+    """One step of training; the loss, where it was computed."""
+    loss = sum(model.loss("ranking", images, poses).values())
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+    return loss.data
+
+
+def test_two_steps_of_training_are_those_of_the_cpu_and_wait_for_nothing(cupy, monkeypatch):
+    rng = np.random.default_rng(1)
+    images, poses = rng.normal(size=(2, 8, 32, 32, 3)).astype(np.float32), rng.uniform(-90, 90, (2, 8, 3))
+    exact, model = model_in_float64("siamese"), methods.build("siamese", seed=7).to("cuda")
+    adams = [optim.Adam(m.parameters(), lr=1e-4) for m in (exact, model)]
+    on_device, emulated = cupy.asarray(images), isinstance(kernels.cuda_module(), EmulatedModule)
+    for number in range(2):
+        wanted = step(exact, Tensor(images[number].astype(float)), poses[number], adams[0])
+        with monkeypatch.context() as patch:
+            if emulated:  # CuPy's own methods cannot be replaced
+                for look in "get", "item", "tolist", "__float__", "__bool__":
+                    patch.setattr(
+                        cupy.ndarray, look, lambda array: pytest.fail("it waits for the GPU"), raising=False
+                    )
+            loss = step(model, Tensor(on_device[number]), poses[number], adams[1])
+        np.testing.assert_allclose(loss.get(), wanted, rtol=1e-5)
+        for (name, p), q in zip(model.named_parameters(), exact.parameters(), strict=True):
+            # NumPy's own float32 is 1e-5 away; a ReLU that rounding switches over costs more
+            error = np.linalg.norm(p.grad.get() - q.grad)
+            assert error <= 1e-3 * np.linalg.norm(q.grad) + 1e-6, name
+    for (name, array), wanted in zip(model.named_buffers(), dict(exact.named_buffers()).values(), strict=True):
+        np.testing.assert_allclose(array.get(), wanted, rtol=1e-3, atol=1e-4, err_msg=name)
+    if emulated:
+        assert set(EmulatedModule.launches) == set(kernel_parameters(kernels.SOURCE.read_text())) - NOT_IN_A_STEP
+
+
+@pytest.mark.parametrize("make", [optim.Adam, optim.SGD])
+def test_an_optimizer_takes_the_same_steps_in_the_memory_of_the_gpu(cupy, make):
+    rng = np.random.default_rng(0)
+    starts = [rng.normal(size=shape).astype(np.float32) for shape in [(3, 2), (300,), (1, 2, 2)]]
+    on_cpu = [Parameter(start.astype(float)) for start in starts]
+    on_gpu = [Parameter(cupy.asarray(start)) for start in starts]
+    optimizers = [make(parameters, lr=0.01) for parameters in (on_cpu, on_gpu)]
+    for lr in 0.01, 0.02, 0.003:
+        for p, q in zip(on_cpu, on_gpu, strict=True):
+            gradient = rng.normal(size=p.shape).astype(np.float32)
+            p.grad, q.grad = gradient.astype(float), cupy.asarray(gradient)
+        for optimizer in optimizers:
+            optimizer.lr = lr
+            optimizer.step()
+    for p, q in zip(on_cpu, on_gpu, strict=True):
+        np.testing.assert_allclose(q.numpy(), p.data, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["r18n", "resnet50"])
+def test_a_folded_network_answers_as_the_whole_one(cupy, name):
+    network, rng = resnet.build(name, outputs=3).eval(), np.random.default_rng(0)
+    images = rng.normal(size=(2, 32, 32, 3)).astype(np.float32)
+    for layer in network.modules():
+        if isinstance(layer, BatchNorm2d):  # as if trained, but so that the signal lives through all the layers
+            layer.running_mean[...], layer.bias.data[...] = rng.normal(0, 0.1, (2, len(layer.bias)))
+            layer.running_var[...], layer.weight.data[...] = rng.uniform(0.5, 1.5, (2, len(layer.bias)))
+    with no_grad():
+        wanted = network(Tensor(images)).numpy()
+        network.to("cuda")
+        on_gpu = cupy.asarray(images)
+        whole, folded = network(Tensor(on_gpu)).numpy(), FoldedResNet(network)(on_gpu).get()
+    assert np.abs(wanted[0] - wanted[1]).min() > 0.01 * np.abs(wanted).max()  # they are about the images
+    for got in whole, folded:
+        np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max())

@@ -1,0 +1,119 @@
+"""The benchmark on a GPU: training steps beside torch's, and how much of the card they use.
+
+A step is bound by one of three things: the card's arithmetic, its memory, or the launches of its kernels. The
+ceilings of the first two are measured with a large matrix product and a large copy. A step that is far below both
+waits for launches.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tinyhpe import backend, ops
+from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, example, our_step
+from tinyhpe.nn import resnet
+from tinyhpe.ops.conv import Conv2d
+from tinyhpe.ops.linalg import MatMul
+from tinyhpe.tensor import Tensor, backward_order
+
+TRAINED = ("r18n-train", "r18n-3x3stem-train", "resnet50-train")
+BATCHES = (64, 256)
+WARM_UP, STEPS = 5, 20
+GEMM_SIDE, COPY_VALUES = 8192, 1 << 28
+
+
+def run(torch_resnet, report):
+    """Measure all training workloads at both batch sizes.
+
+    Args:
+        torch_resnet: the module, or None where torch is not installed or sees no GPU.
+        report: called with each row as soon as it is there.
+
+    Returns:
+        {"gpu": {...}, "rows": [...]}
+    """
+    cupy = backend.device_module("cuda")
+    name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    results = {"gpu": {"name": name, **ceilings(cupy)}, "rows": []}
+    for name in TRAINED:
+        for batch in BATCHES:
+            row = measure(cupy, torch_resnet, name, batch, results["gpu"])
+            results["rows"].append(row)
+            report(row)
+    return results
+
+
+def ceilings(cupy):
+    """The most that this card does: GFLOP/s of a large matrix product, GB/s of a large copy."""
+    a = cupy.ones((GEMM_SIDE, GEMM_SIDE), np.float32)
+    source = cupy.ones(COPY_VALUES, np.float32)
+    target = cupy.empty_like(source)
+    clock = cupy.cuda.Event, cupy.cuda.get_elapsed_time
+    gemm = milliseconds(lambda: cupy.dot(a, a), *clock)
+    copy = milliseconds(lambda: cupy.copyto(target, source), *clock)
+    return {"gemm_gflops": 2 * GEMM_SIDE**3 / gemm / 1e6, "copy_gbytes": 2 * source.nbytes / copy / 1e6}
+
+
+def measure(cupy, torch_resnet, name, batch, ceiling):
+    """One row of the table."""
+    workload = dataclasses.replace(WORKLOADS[name], batch=batch)
+    ours = milliseconds(our_step(workload, "cuda"), cupy.cuda.Event, cupy.cuda.get_elapsed_time)
+    cupy.get_default_memory_pool().free_all_blocks()  # torch has a pool of its own
+    default = best = None
+    if torch_resnet:
+        steps = [torch_resnet.step(workload, channels_last, OUTPUTS, "cuda") for channels_last in (False, True)]
+        default, other = (milliseconds(step, *torch_resnet.CLOCK) for step in steps)
+        best = min(default, other)
+    flops, bytes_moved = (batch * amount for amount in cost_of_one_image(workload))
+    return {
+        "workload": name,
+        "batch": batch,
+        "ours_ms": ours,
+        "torch_ms": default,
+        "torch_best_ms": best,
+        "ratio_default": default and default / ours,
+        "ratio_best": best and best / ours,
+        "gflops": flops / ours / 1e6,
+        "gflops_share": flops / ours / 1e6 / ceiling["gemm_gflops"],
+        "gbytes": bytes_moved / ours / 1e6,
+        "gbytes_share": bytes_moved / ours / 1e6 / ceiling["copy_gbytes"],
+    }
+
+
+def milliseconds(function, new_event, elapsed):
+    """The time of one call on the GPU, by its own clock: the median over STEPS calls, after WARM_UP others.
+
+    Args:
+        new_event: returns an event of the library that `function` uses.
+        elapsed: of two recorded events, the milliseconds between them.
+    """
+    for _ in range(WARM_UP):
+        function()
+    events = [(new_event(), new_event()) for _ in range(STEPS)]
+    for before, after in events:
+        before.record()
+        function()
+        after.record()
+    events[-1][1].synchronize()
+    return float(np.median([elapsed(*pair) for pair in events]))
+
+
+def cost_of_one_image(workload):
+    """What a training step must do for an image, at the least: (floating-point operations, bytes moved).
+
+    Counted over the graph: two operations for each multiplication in a matrix product or convolution; each op
+    reads its inputs and writes its output. Backward does both twice, for the gradients of inputs and weights.
+    """
+    network = resnet.build(workload.network, OUTPUTS, workload.stem)
+    images, targets = example(dataclasses.replace(workload, batch=2))
+    flops = moved = 0
+    for tensor in backward_order(ops.mse(network(Tensor(images)), targets)):
+        if tensor.op is None:
+            continue
+        inputs = [source.data for source in tensor.op.inputs]
+        moved += tensor.data.nbytes + sum(array.nbytes for array in inputs)
+        if isinstance(
+            tensor.op, (Conv2d, MatMul)
+        ):  # each output value sums one product for each row of the matrix
+            flops += 2 * tensor.size * inputs[1].size // inputs[1].shape[-1]
+    return 3 * flops / len(images), 3 * moved / len(images)

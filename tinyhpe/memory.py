@@ -1,0 +1,65 @@
+"""When memory runs out in the middle of a training step: what was asked, what was held, and what would fit."""
+
+from pathlib import Path
+
+from tinyhpe import backend
+from tinyhpe.errors import InputError
+
+# The words of CUDA and cuBLAS. (NumPy, Python and CuPy's memory pool raise a MemoryError.)
+CUDA_OUT_OF_MEMORY = ("cudaErrorMemoryAllocation", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+def within_memory(update, count, device):
+    """Call update(count), one training step of `count` images on "cpu" or "cuda".
+
+    Raises:
+        InputError: memory ran out. To say which batch size would fit, halves, quarters, ... of the batch are
+            tried with update() until one goes through.
+    """
+    try:
+        update(count)
+        return
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = f"{str(error).rstrip('.') or 'no more to be had'}; {memory_held(device)} held"
+    # only here, outside of `except`, the arrays of the failed step are freed
+    size = largest_fitting(update, count // 2)
+    raise InputError(
+        f"out of memory in a training step of {count} images ({reason}); "
+        + (
+            f"a step of {size} was tried and fits: start again with --batch-size {size} and another --out"
+            if size
+            else "not even a step of 2 fits: use a smaller --net or --input-size"
+        )
+    )
+
+
+def largest_fitting(update, size):
+    """The largest of size, size / 2, ... with which update() goes through; 0 if 2 images are too many."""
+    while size >= 2:
+        try:
+            update(size)
+            return size
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        size //= 2
+    return 0
+
+
+def is_out_of_memory(error):
+    """Whether an exception says that memory ran out, on the processor's side or the GPU's."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in CUDA_OUT_OF_MEMORY)
+
+
+def memory_held(device):
+    """What this process holds of the memory of "cpu" or "cuda", as a text."""
+    if device == "cuda":
+        held = backend.device_module(device).get_default_memory_pool().used_bytes()
+    elif (status := Path("/proc/self/status")).exists():
+        lines = status.read_text().splitlines()
+        held = 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmRSS")))
+    else:
+        return "an unknown amount"
+    return f"{held / 2**30:.2f} GiB"
