@@ -169,14 +169,7 @@ def waits(cupy, monkeypatch):  # noqa: F811
 
 
 @pytest.mark.parametrize("cupy", ["emulated"], indirect=True)  # whether CuPy waits cannot be seen from here
-@pytest.mark.parametrize(
-    "method",
-    [
-        "siamese",
-        pytest.param("hopenet", marks=pytest.mark.xfail(strict=True, reason="cross_entropy looks at its labels")),
-        pytest.param("siamese-same", marks=pytest.mark.xfail(strict=True, reason="its pairs come from nonzero()")),
-    ],
-)
+@pytest.mark.parametrize("method", methods.METHODS)
 def test_no_step_waits_for_the_gpu_but_every_other_one_to_fetch_the_losses(tmp_path, monkeypatch, waits, method):
     stages = len(methods.find(method).stages)
     settings = Settings(method=method, input_size=32, epochs=stages, batch_size=4, balanced=False, lr=1e-6)

@@ -1,5 +1,7 @@
 """Losses, computed from logits so that no exponential overflows."""
 
+import numpy as np
+
 from tinyhpe.ops.elementwise import exp, power
 from tinyhpe.ops.reduce import mean
 from tinyhpe.tensor import Op, Sample, apply
@@ -72,7 +74,10 @@ def softmax(logits):
 
 def cross_entropy(logits, labels):
     """Mean of -log p(label): logits (N, K), labels N integers in [0, K)."""
-    if logits.ndim != 2 or logits.shape[:1] != labels.shape or ((labels < 0) | (labels >= logits.shape[1])).any():
+    fits = logits.ndim == 2 and logits.shape[:1] == labels.shape
+    if fits and isinstance(labels, np.ndarray):  # to look at labels on a GPU, the CPU would wait for it
+        fits = not ((labels < 0) | (labels >= logits.shape[1])).any()
+    if not fits:
         raise ValueError(
             f"cross_entropy of logits {logits.shape} and labels {labels.shape}: expected logits (N, K) and N "
             "labels from 0 to K - 1"

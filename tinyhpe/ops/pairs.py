@@ -88,6 +88,7 @@ def pairwise_same_loss(scores, levels, intercept, slope):
     """
     check_pairs(scores, levels)
     xp = array_module(scores.data)
-    first, second = xp.nonzero(~xp.eye(len(levels), dtype=bool))  # all pairs but an image with itself
+    # all pairs but an image with itself; listed by NumPy, since CuPy would wait to learn how many they are
+    first, second = (xp.asarray(places) for places in np.nonzero(~np.eye(len(levels), dtype=bool)))
     logits = intercept - slope * absolute(scores[first] - scores[second])
     return bce_with_logits(logits, levels[first] == levels[second])
