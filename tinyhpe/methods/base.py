@@ -1,10 +1,12 @@
 """The small interface that all methods share: build, loss(batch), predict(images) -> degrees."""
 
+import numpy as np
+
 from tinyhpe import backend
 from tinyhpe.datasets.augment import center_crop, normalise
 from tinyhpe.nn import resnet
+from tinyhpe.nn.folded import FoldedResNet
 from tinyhpe.nn.module import Module
-from tinyhpe.tensor import Tensor, no_grad
 
 ANGLE_UNIT = 30.0  # networks answer in units of 30 degrees: targets near 1, which trained better than 99
 PREDICT_BATCH = 64
@@ -56,17 +58,13 @@ class Method(Module):
 
     def evaluate_network(self, images):
         """Return the raw outputs (n, outputs) for the centres of crops, in evaluation mode, without a graph."""
-        was_training, device = self.training, self.device
-        self.eval()
-        outputs = []
-        with no_grad():
-            for start in range(0, len(images), PREDICT_BATCH):
-                batch = normalise(center_crop(images[start : start + PREDICT_BATCH], self.input_size))
-                outputs.append(self(Tensor(batch).to(device)).numpy())
-        self.train(was_training)
-        return backend.np.concatenate(outputs)
+        network, outputs = FoldedResNet(self.backbone), []
+        for start in range(0, len(images), PREDICT_BATCH):
+            batch = normalise(center_crop(images[start : start + PREDICT_BATCH], self.input_size))
+            outputs.append(backend.to_numpy(network(backend.to_device(batch, self.device))))
+        return np.concatenate(outputs)
 
     @property
     def device(self):
         """Where the weights are: "cpu" or "cuda"."""
-        return "cpu" if backend.array_module(self.parameters()[0].data) is backend.np else "cuda"
+        return "cpu" if backend.array_module(self.parameters()[0].data) is np else "cuda"
