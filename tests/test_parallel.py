@@ -6,6 +6,7 @@ from threadpoolctl import threadpool_info
 
 from tinyhpe import parallel
 from tinyhpe.nn import resnet
+from tinyhpe.ops import conv, norm, pool
 from tinyhpe.tensor import Tensor
 
 
@@ -18,7 +19,14 @@ def training_step(images):
     return [output.data, *(parameter.grad for parameter in network.parameters())]
 
 
-def test_a_training_step_on_three_threads_gives_the_gradients_of_one():
+def test_a_training_step_on_three_threads_gives_the_gradients_of_one(monkeypatch):
+    for module, name in (
+        (conv, "PART_PRODUCTS"),
+        (norm, "PART_CHUNKS"),
+        (norm, "CHUNK_VALUES"),
+        (pool, "PART_VALUES"),
+    ):
+        monkeypatch.setattr(module, name, 1)  # else so small a batch is not worth a thread
     images = np.random.default_rng(0).normal(size=(7, 64, 48, 3))  # 7: the parts differ in length
     expected = training_step(images)
     with parallel.threads(3):
@@ -26,12 +34,15 @@ def test_a_training_step_on_three_threads_gives_the_gradients_of_one():
             np.testing.assert_allclose(actual, single, rtol=1e-9, atol=1e-9 * np.abs(single).max())
 
 
-@pytest.mark.parametrize(("threads", "count"), [(1, 5), (2, 5), (3, 2), (2, 0)])
-def test_the_parts_cover_everything_once(threads, count):
+@pytest.mark.parametrize(
+    ("threads", "count", "least", "expected"),
+    [(1, 5, 1, 1), (2, 5, 1, 2), (3, 2, 1, 2), (2, 0, 1, 1), (4, 7, 3, 2)],
+)
+def test_the_parts_cover_everything_once(threads, count, least, expected):
     with parallel.threads(threads):
-        parts = parallel.over_parts(lambda part: list(range(count))[part], count)
+        parts = parallel.over_parts(lambda part: list(range(count))[part], count, least)
     assert [number for part in parts for number in part] == list(range(count))
-    assert len(parts) == max(1, min(threads, count))
+    assert len(parts) == expected
 
 
 def test_an_error_in_a_thread_arrives_and_the_settings_come_back():

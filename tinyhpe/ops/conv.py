@@ -30,6 +30,7 @@ CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a co
 CHUNK_ROWS = 512  # but never fewer rows: each GEMM repacks the weights
 SMALL_GEMM = 10**6  # rows * K * C_out that OpenBLAS multiplies without repacking
 SMALL_ROWS = 64  # fewer rows are not worth a call
+PART_PRODUCTS = 15 * 10**6  # multiplications that are worth a thread: about 0.3 ms
 CUDA_CHUNK_VALUES = 1 << 26  # values in an im2col matrix on a GPU: 256 MB of float32
 
 
@@ -124,8 +125,12 @@ class Conv2d(Op):
         if self.mostly_border():
             self.forward_clipped(x, y)
         else:
-            over_parts(lambda images: self.forward_chunks(xp, x[images], y[images]), len(x))
+            over_parts(lambda images: self.forward_chunks(xp, x[images], y[images]), len(x), self.part_images(y))
         return y
+
+    def part_images(self, y):
+        """How many images a thread should have at least; y (N, H_out, W_out, C_out) is the output."""
+        return max(1, PART_PRODUCTS * len(y) // (y.size * self.weight[..., 0].size + 1))
 
     def forward_chunks(self, xp, x, y):
         """Fill y: the windows of x, a chunk after the other, times the weights."""
@@ -141,7 +146,8 @@ class Conv2d(Op):
         dx = xp.empty(self.x.shape, g.dtype)
         one = self.stride == 1 and self.padding < len(self.weight) and self.needs[0]
         method = self.backward_stride_one if one else self.backward_any_stride
-        dws = over_parts(lambda images: method(xp, self.x[images], g[images], dx[images]), len(g))
+        parts = len(g), self.part_images(g)
+        dws = over_parts(lambda images: method(xp, self.x[images], g[images], dx[images]), *parts)
         return dx if self.needs[0] else None, functools.reduce(xp.add, dws) if self.needs[1] else None
 
     def forward_cuda(self, xp, x, weight):

@@ -22,6 +22,7 @@ from tinyhpe.tensor import Op, Sample, apply
 
 ROW_VALUES = 1024  # a per-channel vector is repeated to about this length
 CHUNK_VALUES = 1 << 16  # values in a chunk: 256 KB of float32
+PART_CHUNKS = 8  # chunks that are worth a thread
 
 
 class Rows:
@@ -43,7 +44,7 @@ class Rows:
 
     def over_chunks(self, function):
         """Call function(chunks) with all chunks, or in each thread with a part of them; list the results."""
-        return over_parts(lambda part: function(self.chunks[part]), len(self.chunks))
+        return over_parts(lambda part: function(self.chunks[part]), len(self.chunks), PART_CHUNKS)
 
     def sums(self, function):
         """Add up the results of function(chunks), a tuple of sums over rows, over threads, rows and repeats."""

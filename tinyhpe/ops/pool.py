@@ -8,6 +8,8 @@ from tinyhpe.ops.windows import Stacks, output_size
 from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
+PART_VALUES = 1 << 18  # values of x that are worth a thread
+
 
 def geometries(rng):
     """Samples of kernel, stride and padding with odd and even sizes; all values differ, so no ties."""
@@ -53,7 +55,7 @@ class MaxPool2d(Op):
                 xp.maximum(y, tap, out=y)
             return images, taps
 
-        self.parts = over_parts(fill, len(x))
+        self.parts = over_parts(fill, len(x), max(1, PART_VALUES * len(x) // (x.size + 1)))
         return self.y
 
     def backward(self, xp, g):
