@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +21,7 @@ from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
 from tinyhpe.nn.resnet import NETWORKS, STEMS
+from tinyhpe.ops import kernels
 from tinyhpe.pose.draw import draw_axes
 from tinyhpe.pose.levels import RANGE_DEGREES
 from tinyhpe.pose.metrics import table
@@ -335,10 +337,21 @@ def run_bench(options):
     return []
 
 
+def describe_gpu():
+    """One line: what works, or why not."""
+    cupy, reason = backend.probe_cuda()
+    if cupy is None:
+        return f"no: {reason}"
+    try:
+        kernels.cuda_module()
+    except InputError as error:
+        return f"works, but not with our kernels: {error}"
+    return f"works, compute capability {backend.compute_capability(cupy)}"
+
+
 def run_doctor(_):
     """Print what works here; never fails."""
     blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    cupy, reason = backend.probe_cuda()
     print(f"python    {platform.python_version()} on {platform.platform()}")
     print(f"numpy     {np.__version__}")
     for library in blas:
@@ -348,7 +361,8 @@ def run_doctor(_):
     for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         if variable in os.environ:
             print(f"          {variable}={os.environ[variable]} is set, which changes the speed")
-    print(f"gpu       {'works' if cupy else 'no: ' + reason}")
+    print(f"gpu       {describe_gpu()}")
+    print(f"kernels   {'can be tested without a GPU' if shutil.which('g++') else 'no g++: cannot be tested here'}")
     print(f"cache     {rendered.cache_folder()}")
     print(f"weights   {methods.SHIPPED_WEIGHTS if methods.SHIPPED_WEIGHTS.exists() else 'none are shipped'}")
     return []

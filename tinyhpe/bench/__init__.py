@@ -170,7 +170,8 @@ def measure_pairs(n):
 
 def machine():
     """What the figures were measured on."""
-    blas = next((lib for lib in threadpool_info() if lib["user_api"] == "blas"), {})
+    found = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    blas = next((library for library in found if "numpy" in library["filepath"]), found[0] if found else {})
     return {
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
