@@ -298,3 +298,10 @@ def test_any_two_broadcastable_shapes_give_gradients_of_their_own_shape_and_dtyp
     assert a.grad.dtype == b.grad.dtype == y.dtype == dtype
     if y.size:  # d/da (ab + a/b) = b + 1/b, once for each element that a was broadcast to
         np.testing.assert_allclose(a.grad, (1.5 + 1 / 1.5) * y.size / max(1, a.size), rtol=1e-2)
+
+
+def test_a_tensor_shows_its_values_its_length_and_its_maker():
+    x = leaf([1.0, 2.0])
+    assert len(x) == 2
+    assert repr(x * 2.0) == "Tensor(array([2., 4.]), requires_grad=True, op=Multiply)"
+    assert repr(Tensor(np.ones(1))) == "Tensor(array([1.]), requires_grad=False)"
