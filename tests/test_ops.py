@@ -129,6 +129,13 @@ def test_softmax_and_its_losses_are_exact_for_huge_logits(logits, dtype):
         np.testing.assert_allclose(z.grad, gradient, atol=4 * eps)
 
 
+def test_a_loss_that_is_used_twice_goes_back_on_the_cpu():
+    scores = Tensor(np.array([0.5, -0.5], np.float32), requires_grad=True)
+    loss = ops.pairwise_order_loss(scores, np.array([2, 1]))
+    (loss + loss).backward()  # NumPy adds two gradients without axes to a number that is no array
+    np.testing.assert_allclose(scores.grad, np.array([-2, 2]) / (1 + np.e), rtol=1e-6)
+
+
 def test_same_loss_is_equation_1_pair_by_pair():
     rng = np.random.default_rng(0)
     scores, levels = rng.normal(size=5), np.array([1, 1, 2, 3, 3])

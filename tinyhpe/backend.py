@@ -38,7 +38,7 @@ def array_module(*arrays):
 
 def suits_kernels(array):
     """Whether the kernels of ops/kernels.cu take this array: float32, on a GPU. NumPy or CuPy do all the rest."""
-    return not isinstance(array, np.ndarray) and array.dtype == np.float32
+    return not isinstance(array, (np.ndarray, np.generic)) and array.dtype == np.float32
 
 
 def fingerprint(array):
