@@ -322,14 +322,13 @@ def run_bench(options):
 
     bench.clean_environment()
     set_precision(options)
-    names = [*bench.WORKLOADS, *bench.TABLES]
+    on_gpu = options.device == "cuda"
+    names = bench.cuda.TRAINED if on_gpu else (*bench.WORKLOADS, *bench.TABLES)
     if options.workload not in (None, *names):
         raise InputError(f"unknown workload {options.workload!r}: choose one of {', '.join(names)}")
     report = bench.printer(sys.stderr if options.json else sys.stdout)
-    if options.device == "cuda":
-        results = bench.run_on_gpu(report)
-    else:
-        results = bench.run([options.workload] if options.workload else names, report)
+    measure = bench.run_on_gpu if on_gpu else bench.run
+    results = measure([options.workload] if options.workload else names, report)
     if options.json:
         print(json.dumps(results))
     else:

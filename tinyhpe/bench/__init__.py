@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from tinyhpe import backend, ops, parallel
 from tinyhpe.bench import cuda
 from tinyhpe.bench.ideas import IDEAS, with_undone
-from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, Workload, example, our_step
+from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, Workload, beside_torch, example, our_step
 from tinyhpe.datasets import rendered
 from tinyhpe.datasets.crops import crop_size
 from tinyhpe.datasets.loader import Loader, images_per_second
@@ -69,16 +69,10 @@ def measure(name, threads):
     limit = parallel.threads(threads) if workload.training else threadpool_limits(threads, "blas")
     with limit:
         times = median_times(steps(workload), workload.seconds)
-    ours, default, other = (times.get(side) for side in ("ours", "torch", "torch_channels_last"))
-    best = default and min(default, other)
     return {
         "workload": name,
         "threads": threads,
-        "ours_ms": ours,
-        "torch_ms": default,
-        "torch_best_ms": best,
-        "ratio_default": default and default / ours,
-        "ratio_best": best and best / ours,
+        **beside_torch(*(times.get(side) for side in ("ours", "torch", "torch_channels_last"))),
         "ours_peak_mb": peak_memory(name, "ours") if workload.training else None,
         "torch_peak_mb": peak_memory(name, "torch") if workload.training and torch_resnet else None,
     }
@@ -224,10 +218,10 @@ def printer(stream):
     return report
 
 
-def run_on_gpu(report):
-    """The benchmark of bench.cuda, with the machine."""
+def run_on_gpu(names, report):
+    """The benchmark of bench.cuda, with the machine; arguments as for run()."""
     torch = torch_resnet if torch_resnet and torch_resnet.torch.cuda.is_available() else None
-    return {"machine": machine(), **cuda.run(torch, report)}
+    return {"machine": machine(), **cuda.run(torch, names, report)}
 
 
 def run(names, report):

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 
 from tinyhpe import backend, ops
-from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, example, our_step
+from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, beside_torch, example, our_step
 from tinyhpe.nn import resnet
 from tinyhpe.ops.conv import Conv2d
 from tinyhpe.ops.linalg import MatMul
@@ -22,20 +22,21 @@ WARM_UP, STEPS = 5, 20
 GEMM_SIDE, COPY_VALUES = 8192, 1 << 28
 
 
-def run(torch_resnet, report):
-    """Measure all training workloads at both batch sizes.
+def run(torch_resnet, names, report):
+    """Measure training workloads at both batch sizes.
 
     Args:
         torch_resnet: the module, or None where torch is not installed or sees no GPU.
+        names: of TRAINED.
         report: called with each row as soon as it is there.
 
     Returns:
         {"gpu": {...}, "rows": [...]}
     """
     cupy = backend.device_module("cuda")
-    name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    results = {"gpu": {"name": name, **ceilings(cupy)}, "rows": []}
-    for name in TRAINED:
+    gpu = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    results = {"gpu": {"name": gpu, **ceilings(cupy)}, "rows": []}
+    for name in names:
         for batch in BATCHES:
             row = measure(cupy, torch_resnet, name, batch, results["gpu"])
             results["rows"].append(row)
@@ -59,20 +60,15 @@ def measure(cupy, torch_resnet, name, batch, ceiling):
     workload = dataclasses.replace(WORKLOADS[name], batch=batch)
     ours = milliseconds(our_step(workload, "cuda"), cupy.cuda.Event, cupy.cuda.get_elapsed_time)
     cupy.get_default_memory_pool().free_all_blocks()  # torch has a pool of its own
-    default = best = None
+    theirs = [None, None]
     if torch_resnet:
         steps = [torch_resnet.step(workload, channels_last, OUTPUTS, "cuda") for channels_last in (False, True)]
-        default, other = (milliseconds(step, *torch_resnet.CLOCK) for step in steps)
-        best = min(default, other)
+        theirs = [milliseconds(step, *torch_resnet.CLOCK) for step in steps]
     flops, bytes_moved = (batch * amount for amount in cost_of_one_image(workload))
     return {
         "workload": name,
         "batch": batch,
-        "ours_ms": ours,
-        "torch_ms": default,
-        "torch_best_ms": best,
-        "ratio_default": default and default / ours,
-        "ratio_best": best and best / ours,
+        **beside_torch(ours, *theirs),
         "gflops": flops / ours / 1e6,
         "gflops_share": flops / ours / 1e6 / ceiling["gemm_gflops"],
         "gbytes": bytes_moved / ours / 1e6,

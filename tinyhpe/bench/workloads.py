@@ -59,3 +59,19 @@ def our_step(workload, device="cpu"):
         optimizer.step()
 
     return with_undone(EVERYTHING, step) if workload.textbook else step
+
+
+def beside_torch(ours, default, other):
+    """The columns of a row that compare times in milliseconds; torch's are None where torch is not measured.
+
+    Args:
+        default, other: torch in its default memory layout, and with channels last.
+    """
+    best = default and min(default, other)
+    return {
+        "ours_ms": ours,
+        "torch_ms": default,
+        "torch_best_ms": best,
+        "ratio_default": default and default / ours,
+        "ratio_best": best and best / ours,
+    }

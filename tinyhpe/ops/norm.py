@@ -6,8 +6,7 @@ Three ideas make the loops fast in NumPy:
 
 1. In NHWC the channels are the last axis and often short (16). A per-channel vector repeated to
    about 1,000 values lets NumPy run one long inner loop instead of many short ones.
-2. Column sums are `ones @ chunk`: a matrix product, 20 times faster than `sum(axis=0)`. The sums
-   of the chunks add up in float64.
+2. Column sums are `ones @ chunk`: a matrix product. The sums of the chunks add up in float64.
 3. The gradient is `a * g + b * (x - mean) + c` with three per-channel vectors, so that one pass is enough.
 """
 
