@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 
 from tinyhpe import ops
-from tinyhpe.ops import conv, norm, textbook
+from tinyhpe.ops import conv, gemm, norm, textbook, winograd
 from tinyhpe.ops.conv import Conv2d
 
 NEVER, WHOLE = 10**9, 1 << 62  # a limit that is never reached; a chunk that holds everything
@@ -34,20 +34,25 @@ def sum_rows(rows, total, chunk):
     total += chunk.sum(axis=0)
 
 
+patch = mock.patch.object
 IDEAS = {  # what is undone: how
-    "nothing": contextlib.nullcontext(),
-    EVERYTHING: mock.patch.multiple(ops, **TEXTBOOK),
-    "fast convolution": mock.patch.object(ops, "conv2d", textbook.conv2d),
-    "fused batch norm": mock.patch.object(ops, "batch_norm", textbook_batch_norm),
-    "max-pool from stacks": mock.patch.object(ops, "max_pool2d", textbook.max_pool2d),
-    "runs copied as one item": mock.patch.object(conv, "windows", windows_of_floats),
-    "im2col in chunks that stay in the cache": mock.patch.multiple(conv, CHUNK_VALUES=WHOLE, SMALL_GEMM=0),
-    "small GEMMs without repacking": mock.patch.object(conv, "SMALL_GEMM", 0),
-    "one im2col for both gradients": mock.patch.object(Conv2d, "backward_stride_one", Conv2d.backward_any_stride),
-    "windows clipped to tiny images": mock.patch.object(Conv2d, "mostly_border", return_value=False),
-    "channels repeated to long rows": mock.patch.object(norm, "ROW_VALUES", 1),
-    "batch norm in chunks": mock.patch.object(norm, "CHUNK_VALUES", WHOLE),
-    "column sums as a matrix product": mock.patch.object(norm.Rows, "add_rows", sum_rows),
+    "nothing": [],
+    EVERYTHING: [patch(ops, name, twin) for name, twin in TEXTBOOK.items()],
+    "fast convolution": [patch(ops, "conv2d", textbook.conv2d)],
+    "fused batch norm": [patch(ops, "batch_norm", textbook_batch_norm)],
+    "max-pool from stacks": [patch(ops, "max_pool2d", textbook.max_pool2d)],
+    "Winograd's convolution": [patch(winograd, "suits", return_value=False)],
+    "runs copied as one item": [
+        patch(conv, "windows", windows_of_floats),
+        patch(winograd, "pixels", lambda array: array),
+    ],
+    "chunks that stay in the cache": [patch(module, "CHUNK_VALUES", WHOLE) for module in (conv, winograd)],
+    "small GEMMs without repacking": [patch(gemm, "SMALL_GEMM", 0)],
+    "one im2col for both gradients": [patch(Conv2d, "backward_stride_one", Conv2d.backward_any_stride)],
+    "windows clipped to tiny images": [patch(Conv2d, "mostly_border", return_value=False)],
+    "channels repeated to long rows": [patch(norm, "ROW_VALUES", 1)],
+    "batch norm in chunks": [patch(norm, "CHUNK_VALUES", WHOLE)],
+    "column sums as a matrix product": [patch(norm.Rows, "add_rows", sum_rows)],
 }
 
 
@@ -55,7 +60,9 @@ def with_undone(name, function):
     """The same function, run with an idea undone."""
 
     def run():
-        with IDEAS[name]:
+        with contextlib.ExitStack() as stack:
+            for undone in IDEAS[name]:
+                stack.enter_context(undone)
             function()
 
     return run

@@ -5,9 +5,13 @@ is another convolution: the weights times the scale, and a bias. Bias, residual 
 of the output while it is still in the cache; on a GPU, by one kernel.
 """
 
+import functools
+import math
+
 from tinyhpe.backend import array_module, suits_kernels
-from tinyhpe.ops import kernels
+from tinyhpe.ops import kernels, winograd
 from tinyhpe.ops.conv import blocks, conv2d, im2col_chunks
+from tinyhpe.ops.norm import ROW_VALUES
 from tinyhpe.ops.pool import max_pool2d
 from tinyhpe.ops.windows import output_length
 
@@ -25,6 +29,9 @@ class FoldedConv:
         scale = norm.weight.data / xp.sqrt(norm.running_var + norm.eps)
         self.weight = conv.weight.data * scale
         self.bias = norm.bias.data - norm.running_mean * scale
+        self.repeats = max(1, ROW_VALUES // len(self.bias))
+        self.bias_row = xp.tile(self.bias, self.repeats)
+        self.zero_row = xp.zeros_like(self.bias_row)
         self.stride, self.padding, self.relu = conv.stride, conv.padding, norm.relu
 
     def __call__(self, x, residual=None):
@@ -38,15 +45,30 @@ class FoldedConv:
         y = xp.empty((len(x), out_h, out_w, outputs), x.dtype)
         y_rows, matrix = y.reshape(-1, outputs), self.weight.reshape(-1, outputs)
         residual_rows = None if residual is None else residual.reshape(-1, outputs)
+        if winograd.suits(x, self.weight, self.stride, self.padding, prepared=True):
+            winograd.forward(self.weight_values, x, y)
+            self.finish(y, residual)
+            return y
         for rows, columns in im2col_chunks(xp, x, k, self.stride, self.padding, outputs):
             out = y_rows[rows]
             xp.matmul(columns, matrix, out=blocks(out, columns))
-            out += self.bias
-            if residual is not None:
-                out += residual_rows[rows]
-            if self.relu:
-                xp.maximum(out, 0, out=out)
+            self.finish(out, None if residual is None else residual_rows[rows])
         return y
+
+    @functools.cached_property
+    def weight_values(self):
+        """The weights as Winograd's convolution wants them."""
+        return winograd.weight_values(self.weight)
+
+    def finish(self, y, residual):
+        """Add residual and bias to y (..., C_out), in place, and clip it at 0; in long rows, as ops/norm.py."""
+        if residual is not None:
+            y += residual
+        pixels = math.gcd(y.size // len(self.bias), self.repeats)  # in a row
+        rows = y.reshape(-1, pixels * len(self.bias))
+        rows += self.bias_row[: rows.shape[1]]
+        if self.relu:
+            array_module(y).maximum(rows, self.zero_row[: rows.shape[1]], out=rows)
 
 
 class FoldedResNet:

@@ -1,17 +1,17 @@
 """Convolution as matrix products, in chunks that stay in the cache.
 
-Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Six ideas make it fast on a CPU:
+Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Seven ideas make it fast on a CPU:
 
 1. im2col: the k x k window of each output pixel becomes one row of a matrix; the convolution
    is then `columns @ weights`, one GEMM. For k = 1 the image *is* the matrix: nothing is copied.
 2. Runs: in NHWC a window is only k runs of k*C neighbouring values. Each run is copied as one item.
 3. Chunks: the matrix is k*k times larger than the image. It is never made whole: a chunk of about
    1 MB is filled, multiplied while it is still in the cache, and overwritten.
-4. Blocks: OpenBLAS multiplies small matrices as they lie, larger ones after repacking both. With few
-   channels the repacking is a quarter of the time, so a chunk is multiplied in small blocks.
+4. Blocks: a chunk is multiplied in blocks that OpenBLAS need not repack (gemm.py).
 5. Backward at stride 1 is a convolution too: ONE im2col of the output's gradient serves both
    the gradient of the input and that of the weights. No scattering back (col2im).
-6. Clipping: where most of the windows' pixels are border (2x2 images at the end of a ResNet), one GEMM for each
+6. Winograd: 3x3 windows at stride 1 take a quarter of the multiplications, and no im2col (winograd.py).
+7. Clipping: where most of the windows' pixels are border (2x2 images at the end of a ResNet), one GEMM for each
    output pixel, of the part of its window that lies in the image, multiplies no zeros.
 
 On a GPU (forward_cuda) only im2col and chunks are left: a kernel lays out the windows, and a chunk is 256 MB.
@@ -21,15 +21,13 @@ import functools
 
 import numpy as np
 
-from tinyhpe.ops import kernels
+from tinyhpe.ops import gemm, kernels, winograd
 from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_padded
 from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
 CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a core's L2 cache holds
 CHUNK_ROWS = 512  # but never fewer rows: each GEMM repacks the weights
-SMALL_GEMM = 10**6  # rows * K * C_out that OpenBLAS multiplies without repacking
-SMALL_ROWS = 64  # fewer rows are not worth a call
 PART_PRODUCTS = 15 * 10**6  # multiplications that are worth a thread: about 0.3 ms
 CUDA_CHUNK_VALUES = 1 << 26  # values in an im2col matrix on a GPU: 256 MB of float32
 
@@ -43,12 +41,6 @@ def chunk_shape(count, height, width, row_values):
     if height * width <= pixels:
         return max(1, min(count, pixels // (height * width))), height
     return 1, max(1, min(height, pixels // width))
-
-
-@functools.cache
-def largest_divisor(number, low, high):
-    """The largest divisor of `number` from low to high, or 0 if there is none."""
-    return next((divisor for divisor in range(min(number, high), low - 1, -1) if number % divisor == 0), 0)
 
 
 def im2col_chunks(xp, x, kernel, stride, padding, outputs):
@@ -71,7 +63,7 @@ def im2col_chunks(xp, x, kernel, stride, padding, outputs):
     row_values = kernel * kernel * x.shape[3]
     images, band = chunk_shape(count, out_h, out_w, row_values)
     pixels = out_w * out_h if band == out_h else out_w  # each chunk has a multiple of so many rows
-    block = largest_divisor(pixels, SMALL_ROWS, SMALL_GEMM // (row_values * outputs))
+    block = gemm.small_block(pixels, row_values, outputs)
     buffer = xp.empty((images * band * out_w, row_values), x.dtype)
     runs = buffer.view(source.dtype)
     start = 0
@@ -124,8 +116,12 @@ class Conv2d(Op):
         self.x, self.weight = x, weight
         if self.mostly_border():
             self.forward_clipped(x, y)
+            return y
+        if winograd.suits(x, weight, self.stride, self.padding):
+            fill = functools.partial(winograd.forward, winograd.weight_values(weight))
         else:
-            over_parts(lambda images: self.forward_chunks(xp, x[images], y[images]), len(x), self.part_images(y))
+            fill = functools.partial(self.forward_chunks, xp)
+        over_parts(lambda images: fill(x[images], y[images]), len(x), self.part_images(y))
         return y
 
     def part_images(self, y):
@@ -144,11 +140,23 @@ class Conv2d(Op):
         if g.size == 0 or self.mostly_border():
             return self.backward_clipped(xp, g)
         dx = xp.empty(self.x.shape, g.dtype)
-        one = self.stride == 1 and self.padding < len(self.weight) and self.needs[0]
-        method = self.backward_stride_one if one else self.backward_any_stride
+        if self.needs == (True, True) and winograd.suits(self.x, self.weight, self.stride, self.padding):
+            method = functools.partial(winograd.backward, winograd.weight_values(self.reversed_weight()))
+        elif self.needs[0] and self.stride == 1 and self.padding < len(self.weight):
+            method = functools.partial(self.backward_stride_one, xp)
+        else:
+            method = functools.partial(self.backward_any_stride, xp)
         parts = len(g), self.part_images(g)
-        dws = over_parts(lambda images: method(xp, self.x[images], g[images], dx[images]), *parts)
+        dws = over_parts(lambda images: method(self.x[images], g[images], dx[images]), *parts)
         return dx if self.needs[0] else None, functools.reduce(xp.add, dws) if self.needs[1] else None
+
+    def reversed_weight(self):
+        """The weights (k, k, C_out, C_in) of the way back at stride 1: dx is g convolved with them.
+
+        Input pixel (h, w) met weight (i, j) in output pixel (h + p - i, w + p - j). So its window in
+        g, padded by k - 1 - p, holds all that it went into, with the weights in reverse order.
+        """
+        return self.weight[::-1, ::-1].swapaxes(2, 3)
 
     def forward_cuda(self, xp, x, weight):
         """A kernel lays out the windows of as many images as memory permits, one GEMM multiplies them."""
@@ -227,24 +235,18 @@ class Conv2d(Op):
         return dx, dw
 
     def backward_stride_one(self, xp, x, g, dx):
-        """Fill dx and return dw. One im2col of g gives dx = columns @ flipped weights, dw = x.T @ columns.
-
-        Input pixel (h, w) met weight (i, j) in output pixel (h + p - i, w + p - j). So its window in
-        g, padded by k - 1 - p, holds all that it went into, with the weights in reverse order.
-        """
+        """Fill dx and return dw. One im2col of g gives dx = columns @ reversed weights, dw = x.T @ columns."""
         k, _, c_in, c_out = self.weight.shape
-        flipped = self.weight[::-1, ::-1].transpose(2, 0, 1, 3).reshape(c_in, -1).T  # (k*k*C_out, C_in), a view
-        if SMALL_ROWS * flipped.size <= SMALL_GEMM:
-            flipped = xp.ascontiguousarray(flipped)  # small GEMMs are slower with a transposed operand
+        matrix = self.reversed_weight().reshape(-1, c_in)
         x_rows, dx_rows = xp.ascontiguousarray(x).reshape(-1, c_in), dx.reshape(-1, c_in)
-        dw_flipped = None
+        dw_reversed = None
         for rows, columns in im2col_chunks(xp, g, k, 1, k - 1 - self.padding, c_in):
-            xp.matmul(columns, flipped, out=blocks(dx_rows[rows], columns))
+            xp.matmul(columns, matrix, out=blocks(dx_rows[rows], columns))
             if self.needs[1]:
-                dw_flipped = add_products(xp, dw_flipped, blocks(x_rows[rows], columns), columns)
+                dw_reversed = add_products(xp, dw_reversed, blocks(x_rows[rows], columns), columns)
         if not self.needs[1]:
             return None
-        dw = dw_flipped.reshape(c_in, k, k, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
+        dw = dw_reversed.reshape(c_in, k, k, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
         return xp.ascontiguousarray(dw)
 
     def backward_any_stride(self, xp, x, g, dx):

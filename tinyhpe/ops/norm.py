@@ -161,15 +161,11 @@ class BatchNorm(Op):
 
     def backward(self, xp, g):
         rows = rows_of(xp, g.shape, g.dtype, ROW_VALUES, CHUNK_VALUES)
-        x_rows, g_rows = rows.view(self.x), rows.view(g)
-        if self.relu:
-            g = self.masked(rows, g_rows)
-            g_rows = rows.view(g)
-        d_beta = d_gamma = None
-        if self.training or any(self.needs[1:3]):
-            d_beta, d_gamma = self.parameter_gradients(rows, x_rows, g_rows)
-        dx = self.input_gradient(rows, x_rows, g_rows, d_beta, d_gamma) if self.needs[0] else None
-        return (dx, d_gamma, d_beta, g)[: len(self.needs)]
+        passed = xp.empty(g.shape, g.dtype) if self.relu else g  # a new array, since g may belong to others too
+        x_rows, g_rows, passed_rows = rows.view(self.x), rows.view(g), rows.view(passed)
+        d_beta, d_gamma = self.parameter_gradients(rows, x_rows, g_rows, passed_rows)
+        dx = self.input_gradient(rows, x_rows, passed_rows, d_beta, d_gamma) if self.needs[0] else None
+        return (dx, d_gamma, d_beta, passed)[: len(self.needs)]
 
     def forward_cuda(self, xp, x, gamma, beta, residual=None):
         """Two kernels for the statistics, one for all the rest."""
@@ -193,28 +189,21 @@ class BatchNorm(Op):
         gradients = kernels.batch_norm_backward(kernels.cuda_module(), g, self.x, *settings)
         return gradients[: len(self.needs)]
 
-    def masked(self, rows, g_rows):
-        """g where the ReLU let x pass, else 0: a new array, since g may belong to others too."""
-        xp = rows.xp
-        masked, y_rows = xp.empty(self.y.shape, rows.dtype), rows.view(self.y)
-        masked_rows = rows.view(masked)
+    def parameter_gradients(self, rows, x_rows, g_rows, passed_rows):
+        """d_beta = sum g; d_gamma = sum g * (x - mean) / std = (sum g * x - mean * sum g) / std.
 
-        def mask(chunks):
-            for chunk in chunks:
-                xp.multiply(g_rows[chunk], y_rows[chunk] > 0, out=masked_rows[chunk])
-
-        rows.over_chunks(mask)
-        return masked
-
-    def parameter_gradients(self, rows, x_rows, g_rows):
-        """d_beta = sum g; d_gamma = sum g * (x - mean) / std = (sum g * x - mean * sum g) / std."""
+        With a ReLU, g counts only where it let x pass: that part of g is left in `passed_rows`.
+        """
+        xp, y_rows = rows.xp, rows.view(self.y) if self.relu else None
 
         def sums(chunks):
             buffer, sum_g, sum_gx = rows.buffer(), rows.zeros(), rows.zeros()
             for chunk in chunks:
-                g = g_rows[chunk]
+                g = passed_rows[chunk]
+                if self.relu:
+                    xp.multiply(g_rows[chunk], y_rows[chunk] > 0, out=g)
                 rows.add_rows(sum_g, g)
-                rows.add_rows(sum_gx, rows.xp.multiply(x_rows[chunk], g, out=buffer[: len(g)]))
+                rows.add_rows(sum_gx, xp.multiply(x_rows[chunk], g, out=buffer[: len(g)]))
             return sum_g, sum_gx
 
         d_beta, sum_gx = rows.sums(sums)

@@ -1,0 +1,158 @@
+"""Winograd's convolution: 3x3 windows at stride 1 for a quarter of the multiplications.
+
+A polynomial of degree 5 is known by its values at 6 points. So to multiply one with 3 coefficients w by one with
+4, h, takes 6 multiplications instead of 12: evaluate both at the points, multiply the values, interpolate. With
+P(k) for the matrix of the points' powers 0 to k - 1:
+
+    product = P(6)^-1 (P(3) w * P(4) h)
+
+This is how a filter w of 3 taps scatters 4 numbers over 6. The transposed matrices gather: they give 4 outputs
+of the filter from 6 inputs x, again for 6 multiplications:
+
+    y = P(4)^T (P(3) w * P(6)^-T x)
+
+An image has rows and columns, and each matrix is applied to both: a tile of 4x4 outputs takes 6x6 inputs and 36
+multiplications instead of 144. Over all tiles and channels they are 36 matrix products, one for each pair of
+points: (tiles, C_in) @ (C_in, C_out). The transforms before and after are products with small matrices; they cost
+less than is saved, but for few channels.
+
+Winograd, Arithmetic complexity of computations (1980); Lavin and Gray, Fast algorithms for convolutional neural
+networks (2016). They take the points 0, 1, -1, 2, -2. Pairs p and 1/p have smaller powers, and half the rounding
+error: with 128 channels 3 times that of im2col. NumPy only, and never float16, which has no bits to spare.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from tinyhpe.ops.gemm import small_block
+
+POINTS = 0, 2 / 3, -2 / 3, 3 / 2, -3 / 2, math.inf
+CHUNK_VALUES = 1 << 17  # values at the points in a chunk of images: 512 KB of float32
+CHUNK_TILES = 48  # but never fewer tiles: each chunk reads all weights
+LEAST_CHANNELS = 32
+LEAST_PRODUCTS = 10**7  # multiplications of the plain way: fewer are done before this one has begun
+LEAST_COVERED = 0.75  # share of the tiles' pixels that lie in the image
+
+
+def suits(x, weight, stride, padding, prepared=False):
+    """Whether this way is faster for x (N, H, W, C_in) and weight (k, k, C_in, C_out).
+
+    Args:
+        prepared: whether the weights' values at the points are there already.
+    """
+    (count, height, width, _), (k, _, *channels) = x.shape, weight.shape
+    if (k, stride, padding) != (3, 1, 1) or not isinstance(x, np.ndarray) or x.dtype == np.float16:
+        return False
+    tiles = math.prod(tile_grid(height, width))
+    most_channels = (16 if prepared else 2) * count * tiles  # with more, the weights are most of the work
+    return (
+        LEAST_CHANNELS <= min(channels) <= most_channels
+        and height * width >= LEAST_COVERED * 16 * tiles
+        and count * height * width * weight.size >= LEAST_PRODUCTS
+    )
+
+
+def tile_grid(height, width):
+    """How many 4x4 tiles cover the image: (down, across)."""
+    return -(-height // 4), -(-width // 4)
+
+
+def powers(count):
+    """(6, count): the powers 0 to count - 1 of each point. At infinity a polynomial is its highest coefficient."""
+    return np.vstack([np.vander(POINTS[:-1], count, increasing=True), np.eye(count)[-1]])
+
+
+@functools.cache
+def transforms(dtype):
+    """The matrices for inputs (36, 36), weights (36, 9) and outputs (16, 36): of columns and rows at once."""
+    return [np.kron(m, m).astype(dtype) for m in (np.linalg.inv(powers(6)).T, powers(3), powers(4).T)]
+
+
+def transformed(matrix, planes):
+    """matrix (m, n) @ planes (n, tiles, C): a new array (m, tiles, C)."""
+    result = np.empty((len(matrix), *planes.shape[1:]), planes.dtype)
+    length = small_block(result[0].size, *matrix.shape) or result[0].size
+    blocks, result_blocks = (array.reshape(len(array), -1, length).swapaxes(0, 1) for array in (planes, result))
+    np.matmul(matrix, blocks, out=result_blocks)
+    return result
+
+
+def pixels(array):
+    """View the channels of each pixel as one item, which is copied at once."""
+    return array.view(np.dtype((np.void, array.shape[-1] * array.itemsize)))[..., 0]
+
+
+def weight_values(weight):
+    """The weights at the points: (3, 3, C_in, C_out) to (36, C_in, C_out)."""
+    return transformed(transforms(weight.dtype)[1], weight.reshape(9, *weight.shape[2:]))
+
+
+def input_values(x):
+    """x (N, H, W, C), by its 6x6 tiles, at the points: (36, N * tiles, C)."""
+    count, height, width, channels = x.shape
+    down, across = tile_grid(height, width)
+    padded = np.zeros((count, 4 * down + 2, 4 * across + 2, channels), x.dtype)
+    padded[:, 1 : height + 1, 1 : width + 1] = x
+    source = pixels(padded)
+    n, h, w = source.strides
+    tiles = np.ndarray((6, 6, count, down, across), source.dtype, padded, 0, (h, w, n, 4 * h, 4 * w))
+    planes = np.empty((36, count * down * across, channels), x.dtype)
+    pixels(planes).reshape(tiles.shape)[...] = tiles
+    return transformed(transforms(x.dtype)[0], planes)
+
+
+def output_values(y):
+    """Numbers in the outputs' place (N, H, W, C), by their 4x4 tiles, back at the points: (36, N * tiles, C)."""
+    count, height, width, channels = y.shape
+    down, across = tile_grid(height, width)
+    padded = np.ascontiguousarray(y)
+    if y.shape[1:3] != (4 * down, 4 * across):
+        padded = np.zeros((count, 4 * down, 4 * across, channels), y.dtype)
+        padded[:, :height, :width] = y
+    planes = np.empty((16, count * down * across, channels), y.dtype)
+    tiles = pixels(padded).reshape(count, down, 4, across, 4).transpose(2, 4, 0, 1, 3)
+    pixels(planes).reshape(tiles.shape)[...] = tiles
+    return transformed(transforms(y.dtype)[2].T, planes)
+
+
+def fill_outputs(values, y):
+    """Fill y (N, H, W, C): the outputs of all tiles from their values at the points (36, N * tiles, C)."""
+    count, height, width, channels = y.shape
+    down, across = tile_grid(height, width)
+    planes = pixels(transformed(transforms(y.dtype)[2], values)).reshape(4, 4, count, down, across)
+    whole = y.shape[1:3] == (4 * down, 4 * across)
+    padded = y if whole else np.empty((count, 4 * down, 4 * across, channels), y.dtype)
+    pixels(padded).reshape(count, down, 4, across, 4)[...] = planes.transpose(2, 3, 0, 4, 1)
+    if not whole:
+        y[...] = padded[:, :height, :width]
+
+
+def image_chunks(shape, channels):
+    """Slices of as many images as are worked on at a time; `channels` is the larger number of them."""
+    count, height, width, _ = shape
+    tiles = math.prod(tile_grid(height, width))
+    images = -(-max(CHUNK_TILES, CHUNK_VALUES // (36 * channels)) // tiles)
+    return [slice(first, first + images) for first in range(0, count, images)]
+
+
+def forward(at_points, x, y):
+    """Fill y (N, H, W, C_out): x (N, H, W, C_in) convolved with the weights at_points (36, C_in, C_out)."""
+    for images in image_chunks(x.shape, max(at_points.shape[1:])):
+        fill_outputs(input_values(x[images]) @ at_points, y[images])
+
+
+def backward(at_points, x, g, dx):
+    """Fill dx and return dw (3, 3, C_in, C_out).
+
+    dx is g convolved with the weights in reverse order, which are given at_points (36, C_out, C_in). Their
+    gradient needs the same values of g: the sum of x * dx is linear in g and in those weights.
+    """
+    total = 0
+    for images in image_chunks(g.shape, max(at_points.shape[1:])):
+        values = input_values(g[images])
+        fill_outputs(values @ at_points, dx[images])
+        total += output_values(x[images]).swapaxes(1, 2) @ values
+    dw_reversed = transformed(transforms(g.dtype)[1].T, total)
+    return dw_reversed.reshape(3, 3, *total.shape[1:])[::-1, ::-1]
