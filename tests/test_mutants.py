@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tinyhpe.gradcheck import all_ops, check_op
+from tinyhpe.ops import kernels
 from tinyhpe.tensor import Op
 
 OPS = all_ops()
@@ -120,9 +121,16 @@ def functions_behind(op_class, method):
         helpers = [
             value for value in vars(module).values() if inspect.isclass(value) and not issubclass(value, Op)
         ]
+        places = (op_class, module, *helpers, *imported_ops(module))
         for called in names_in(function.__code__):
-            waiting += [(place, called) for place in (op_class, module, *helpers) if called in vars(place)]
+            waiting += [(place, called) for place in places if called in vars(place)]
     return [(owner, name, function) for (owner, name), function in found.items()]
+
+
+def imported_ops(module):
+    """The modules of tinyhpe.ops that a module of it imports whole, without those that only a GPU needs."""
+    modules = [value for value in vars(module).values() if inspect.ismodule(value) and value is not kernels]
+    return [value for value in modules if value.__name__.startswith("tinyhpe.ops.")]
 
 
 def names_in(code):
@@ -187,13 +195,21 @@ def mutants(op_class):
 
 
 def check_whole_and_in_chunks(op_class):
-    """check_op, in chunks as large as in training, then in the smallest: else small samples are never cut."""
+    """check_op, in chunks as large as in training, then in the smallest: else small samples are never cut.
+
+    (Winograd's convolution then takes samples that are else too small for it.)
+    """
     check_op(op_class)
     with pytest.MonkeyPatch.context() as patch:
         module = sys.modules[op_class.__module__]
-        sizes = [name for name, value in vars(module).items() if name.isupper() and isinstance(value, int)]
-        for name in sizes:
-            patch.setattr(module, name, 1)
+        sizes = [
+            (owner, name)
+            for owner in (module, *imported_ops(module))
+            for name, value in vars(owner).items()
+            if name.isupper() and isinstance(value, int)
+        ]
+        for owner, name in sizes:
+            patch.setattr(owner, name, 1)
         if sizes:
             check_op(op_class)
 

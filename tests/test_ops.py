@@ -1,5 +1,7 @@
 """Ops against naive loops, closed forms and the extremes of their range."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from tinyhpe import ops
-from tinyhpe.ops import conv
+from tinyhpe.ops import conv, winograd
 from tinyhpe.tensor import Tensor
 
 
@@ -63,6 +65,30 @@ def test_convolution_equals_naive_loops_in_any_geometry_and_chunking(size, kerne
         np.testing.assert_allclose((weight.grad * weight.data).sum(), product, atol=1e-9)
 
 
+@settings(max_examples=60, deadline=None)
+@given(size=geometry["size"], images_at_a_time=st.integers(1, 3))
+def test_winograds_convolution_equals_naive_loops_for_images_of_any_size(size, images_at_a_time):
+    rng = np.random.default_rng(0)
+    x, weight, probe = (rng.normal(size=shape) for shape in [(3, *size, 2), (3, 3, 2, 4), (3, *size, 2)])
+    with pytest.MonkeyPatch.context() as patch:
+        for name in "LEAST_CHANNELS", "LEAST_PRODUCTS", "LEAST_COVERED", "CHUNK_VALUES":
+            patch.setattr(winograd, name, 0)  # else these images are too small for it
+        patch.setattr(winograd, "CHUNK_TILES", images_at_a_time * math.prod(winograd.tile_grid(*size)))
+        patch.setattr(conv, "im2col_chunks", lambda *_: pytest.fail("convolved another way"))
+        patch.setattr(conv.Conv2d, "mostly_border", lambda op: False)
+        x, weight = Tensor(x, requires_grad=True), Tensor(weight, requires_grad=True)
+        y = ops.conv2d(x, weight, padding=1)
+        np.testing.assert_allclose(y.data, convolve_by_loops(x.data, weight.data, 1, 1), atol=1e-12)
+        g = rng.normal(size=y.shape)
+        y.backward(g)
+    # convolution is linear in x: <g, conv(probe, w)> = <probe, dx>, and likewise in w
+    product = (g * convolve_by_loops(probe, weight.data, 1, 1)).sum()
+    np.testing.assert_allclose((x.grad * probe).sum(), product, atol=1e-9)
+    probe = rng.normal(size=weight.shape)
+    product = (g * convolve_by_loops(x.data, probe, 1, 1)).sum()
+    np.testing.assert_allclose((weight.grad * probe).sum(), product, atol=1e-9)
+
+
 @settings(max_examples=100, deadline=None)
 @given(**geometry)
 def test_pooling_equals_naive_loops_in_any_geometry(size, kernel, stride, padding):
@@ -74,6 +100,23 @@ def test_pooling_equals_naive_loops_in_any_geometry(size, kernel, stride, paddin
             continue
         expected = pool_by_loops(x, kernel, stride, padding, reduce, fill)
         np.testing.assert_allclose(pool(Tensor(x), kernel, stride, padding).data, expected, atol=1e-12)
+
+
+def test_winograds_convolution_rounds_hardly_more_than_im2col(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(4, 16, 16, 128)), rng.normal(size=(3, 3, 128, 64)) / np.sqrt(9 * 128)
+    exact, inputs = convolve_by_tensordot(x, weight), (x.astype(np.float32), weight.astype(np.float32))
+    errors = {}
+    for way in "winograd", "im2col":
+        errors[way] = np.sqrt(np.mean((ops.conv2d(*inputs, padding=1).data - exact) ** 2))
+        monkeypatch.setattr(winograd, "suits", lambda *_: False)
+    assert errors["im2col"] < errors["winograd"] < 4 * errors["im2col"] < 2e-6  # of outputs of size 1
+
+
+def convolve_by_tensordot(x, weight):
+    """3x3 windows at stride 1 with padding 1, as NumPy lists and multiplies them, in float64."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), (3, 3), (1, 2))
+    return np.tensordot(windows, weight, ((4, 5, 3), (0, 1, 2)))
 
 
 def test_of_equal_maxima_the_first_row_by_row_takes_the_gradient():

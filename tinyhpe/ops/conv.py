@@ -89,6 +89,7 @@ class Conv2d(Op):
     def samples(rng):
         for size, kernel, stride, padding in [
             ((4, 5), 3, 1, 1),
+            ((7, 8), 3, 1, 1),
             ((5, 4), 3, 2, 1),
             ((6, 6), 7, 2, 3),
             ((4, 3), 1, 1, 0),
