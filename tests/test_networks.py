@@ -12,6 +12,7 @@ from tinyhpe import ops
 from tinyhpe.errors import InputError
 from tinyhpe.nn import resnet
 from tinyhpe.nn.files import load_arrays, save_arrays
+from tinyhpe.nn.folded import FoldedResNet
 from tinyhpe.nn.layers import BatchNorm2d, Conv2d
 from tinyhpe.tensor import Tensor, no_grad
 
@@ -27,9 +28,10 @@ def test_a_resnet50_file_with_torchvisions_names_gives_torchvisions_outputs(tmp_
     arrays, _ = load_arrays(tmp_path / "model.safetensors")
     network.load_state_dict(arrays)
     with no_grad():
-        outputs = network(Tensor(image())).numpy()[0, ::100]
-    error = np.abs(outputs - recorded["outputs"]).max() / np.abs(recorded["outputs"]).max()
-    assert error < 1e-4
+        whole, folded = network(Tensor(image())).numpy(), FoldedResNet(network)(image())
+    for outputs in whole, folded:
+        error = np.abs(outputs[0, ::100] - recorded["outputs"]).max() / np.abs(recorded["outputs"]).max()
+        assert error < 1e-4
     assert sum(parameter.size for parameter in network.parameters()) == 25_557_032
 
 
@@ -83,6 +85,20 @@ def test_a_whole_network_in_float64_agrees_with_torch_in_outputs_and_every_gradi
     for name, array in network.state_dict().items():
         if "running" in name:
             np.testing.assert_allclose(array, state[name].numpy(), rtol=1e-12, err_msg=name)
+
+
+def test_a_folded_network_answers_as_the_whole_one():
+    network, rng = resnet.build("r18n", outputs=3).eval(), np.random.default_rng(0)
+    for layer in network.modules():
+        if isinstance(layer, BatchNorm2d):  # as if trained, but so that the signal lives through all the layers
+            layer.running_mean[...], layer.bias.data[...] = rng.normal(0, 0.1, (2, len(layer.bias)))
+            layer.running_var[...], layer.weight.data[...] = rng.uniform(0.5, 1.5, (2, len(layer.bias)))
+    images = rng.normal(size=(32, 64, 64, 3)).astype(np.float32)
+    with no_grad():
+        for count in 1, 32:  # small and large enough for Winograd's convolution
+            wanted = network(Tensor(images[:count])).numpy()
+            got = FoldedResNet(network)(images[:count])
+            np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max())
 
 
 def test_a_frozen_batch_norm_keeps_its_statistics_and_weights_even_after_train():
