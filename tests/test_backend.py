@@ -1,4 +1,4 @@
-"""Why there is no usable GPU: one clear line for each kind of bad luck, and the switch for TF32."""
+"""Why there is no usable GPU: one clear line for each kind of bad luck; the switches for TF32 and float16."""
 
 import re
 import shutil
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tinyhpe import backend
@@ -106,6 +107,17 @@ def test_a_gpu_without_tf32_says_what_to_do(unused_gpu):
     unused_gpu.setitem(sys.modules, "cupy", fake_cupy(capability="75"))
     with pytest.raises(InputError, match=r"TF32 needs .* 8\.0 .* this one is of 7\.5; use --precision float32"):
         backend.use_tf32()
+
+
+def test_float16_is_for_machines_with_a_gpu_and_for_the_whole_process(monkeypatch):
+    monkeypatch.setattr(backend, "factor_dtype", np.float32)
+    monkeypatch.setattr(backend, "probe_cuda", lambda: (None, "there is none"))
+    with pytest.raises(InputError, match="no usable GPU: there is none; use --device cpu"):
+        backend.use_float16()
+    assert backend.factor_dtype == np.float32
+    monkeypatch.setattr(backend, "probe_cuda", lambda: (fake_cupy(), ""))
+    backend.use_float16()
+    assert backend.factor_dtype == np.float16
 
 
 @pytest.mark.gpu

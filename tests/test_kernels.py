@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tinyhpe import backend, ops, optim
-from tinyhpe.datasets import augment
 from tinyhpe.emulator import CpuModule
 from tinyhpe.errors import InputError
+from tinyhpe.nn import images as nn_images
 from tinyhpe.nn.module import Parameter
 from tinyhpe.ops import kernels
 from tinyhpe.tensor import Tensor
@@ -98,13 +98,16 @@ GEOMETRIES = [  # N, H, W, C, kernel, stride, padding
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-def test_im2col_lays_out_every_window_as_a_row(cuda, geometry):
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_im2col_lays_out_every_window_as_a_row(cuda, dtype, geometry):
     *shape, k, stride, padding = geometry
-    x = float32(np.random.default_rng(0), *shape)
+    x = float32(np.random.default_rng(0), *shape).astype(dtype)
     padded = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), (1, 2))[:, ::stride, ::stride]
     wanted = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, k * k * shape[3])
-    np.testing.assert_array_equal(cuda(kernels.im2col, x, k, stride, padding), wanted)
+    columns = cuda(kernels.im2col, x, k, stride, padding)
+    assert columns.dtype == dtype
+    np.testing.assert_array_equal(columns, wanted)
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -245,27 +248,67 @@ def test_adam_takes_the_steps_of_the_optimizer(cuda, size):
         adam.step()
         rates = np.array([0.01 / (1 - 0.9**step), 1 / np.sqrt(1 - 0.999**step)], np.float32)
         parameters, *moments = flat
-        arrays = parameters, cuda.array(gradient), *moments, cuda.array(rates)
+        arrays = parameters, cuda.array(gradient), *moments, cuda.array(rates), cuda.array(np.zeros((), np.int32))
         kernels.adam(cuda.module, *arrays, (0.9, 0.999), 1e-8)
     for actual, expected in zip(flat, (wanted.data, adam.mean, adam.square), strict=True):
         assert_close(backend.to_numpy(actual), expected, 4)
 
 
+@pytest.mark.parametrize("size", [1, 256, 1000])
+def test_adam_changes_no_bit_after_an_overflow(cuda, size):
+    before = [float32(np.random.default_rng(6), size) for _ in range(3)]
+    parameters, *moments = after = [cuda.array(array.copy()) for array in before]
+    gradient, rates = np.full(size, np.nan, np.float32), np.ones(2, np.float32)
+    arrays = parameters, cuda.array(gradient), *moments, cuda.array(rates), cuda.array(np.ones((), np.int32))
+    kernels.adam(cuda.module, *arrays, (0.9, 0.999), 1e-8)
+    assert [backend.to_numpy(array).tobytes() for array in after] == [array.tobytes() for array in before]
+
+
+@pytest.mark.parametrize("size", [1, 256, 1000])
+@pytest.mark.parametrize("worst", [np.inf, -np.inf, np.nan, 3e38])
+def test_a_gradient_is_divided_by_the_scale_and_what_is_not_finite_is_noted(cuda, worst, size):
+    gradient = float32(np.random.default_rng(6), size)
+    gradient[-1] = worst
+    scale, divided = np.full((), 2.0**16, np.float32), cuda.array(gradient.copy())
+    for before in 0, 1:  # whoever has noted an overflow, it stays noted
+        overflow = cuda.array(np.full((), before, np.int32))
+        divided[...] = cuda.array(gradient)
+        kernels.unscale(cuda.module, divided, cuda.array(scale), overflow)
+        np.testing.assert_array_equal(backend.to_numpy(divided), gradient / scale)
+        assert int(overflow) == (before or not np.isfinite(worst))
+
+
+@pytest.mark.parametrize(
+    ("overflows", "scales"),
+    [
+        ("", [8]),
+        ("...", [8, 8, 8, 16]),
+        ("......", [8, 8, 8, 16, 16, 16, 32]),
+        ("..x...", [8, 8, 8, 4, 4, 4, 8]),  # in a row
+        ("x.x", [8, 4, 4, 2]),
+        ("xxxxx", [8, 4, 2, 1, 1, 1]),  # not below 1
+        ("............", [8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64, 64]),  # nor above the largest
+    ],
+)
+def test_the_scale_is_halved_by_an_overflow_and_doubled_after_three_steps_without(cuda, overflows, scales):
+    scale = cuda.array(np.full((), 8, np.float32))
+    steps_without, overflow = (cuda.array(np.zeros((), np.int32)) for _ in range(2))
+    seen = [float(scale)]
+    for happened in overflows:
+        overflow[...] = happened == "x"
+        kernels.adapt_scale(cuda.module, scale, steps_without, overflow, growth_interval=3, largest=64)
+        assert int(overflow) == 0
+        seen.append(float(scale))
+    assert seen == scales
+
+
 def test_images_are_cropped_mirrored_brightened_and_normalised_as_on_the_cpu(cuda):
     rng = np.random.default_rng(7)
-    images = rng.integers(0, 256, (5, 13, 11, 3), dtype=np.uint8)
-    size = 9
-    corners = np.stack([rng.integers(0, 13 - size + 1, 5), rng.integers(0, 11 - size + 1, 5)], 1).astype(np.int32)
-    corners[0], corners[1] = (0, 0), (4, 2)  # the outermost
-    flipped = np.array([True, False, True, False, True])
-    brightness = np.array([1, 0.3, 1.7, 1, 1.2], np.float32)
-    statistics = augment.IMAGENET_MEAN, augment.IMAGENET_STD
-    out = cuda(kernels.prepare_images, images, corners, flipped, brightness, *statistics, size)
-    for n, (y, x) in enumerate(corners):
-        part = images[n, y : y + size, x : x + size].astype(np.float32)
-        part = part[:, ::-1] if flipped[n] else part
-        wanted = augment.normalise(np.clip(part * brightness[n], 0, 255)[None])
-        np.testing.assert_allclose(out[n], wanted[0], rtol=4 * EPS, atol=4 * EPS)
+    images, size = rng.integers(0, 256, (5, 13, 13, 3), dtype=np.uint8), 9
+    variations = np.float32([[0, 0, 1, 1], [4, 4, 0, 0.3], [4, 0, 1, 1.7], [0, 4, 0, 1], [1, 3, 1, 1.2]])
+    statistics = nn_images.IMAGENET_MEAN, nn_images.IMAGENET_STD
+    out = cuda(kernels.prepare_images, images, variations, *statistics, size)
+    np.testing.assert_allclose(out, nn_images.prepare(images, variations, size), rtol=4 * EPS, atol=4 * EPS)
 
 
 def convolution(cuda, x, g):
@@ -314,9 +357,9 @@ def test_arrays_that_a_kernel_would_misread_are_refused(cuda):
         cuda(kernels.im2col, x.astype(np.float64), 3, 1, 1)
     with pytest.raises(ValueError, match="not C-contiguous"):
         kernels.im2col(cuda.module, cuda.array(x).transpose(0, 2, 1, 3), 3, 1, 1)
-    images, corners, flipped = np.zeros((1, 8, 9, 3), np.uint8), np.zeros((1, 2), np.int32), np.zeros(1, bool)
-    with pytest.raises(ValueError, match="9 pixels do not fit into images of 8x9"):
-        cuda(kernels.prepare_images, images, corners, flipped, np.ones(1, np.float32), *np.ones((2, 3), "f4"), 9)
+    images, variations = np.zeros((1, 8, 9, 3), np.uint8), np.zeros((1, 4), np.float32)
+    with pytest.raises(ValueError, match=r"\(1, 8, 9, 3\), the CUDA kernel reads \(1, 8, 8, 3\)"):
+        cuda(kernels.prepare_images, images, variations, *np.ones((2, 3), np.float32), 5)
     with pytest.raises(ValueError, match="columns has the shape"):
         cuda(kernels.col2im, np.zeros((3, 27), np.float32), x, 3, 1, 1)
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from tests.test_cuda import cupy  # noqa: F401  a fixture
 from tinyhpe import methods
-from tinyhpe.datasets.augment import normalise
 from tinyhpe.errors import InputError
 from tinyhpe.methods.hopenet import HopeNet
 from tinyhpe.methods.siamese import Siamese
 from tinyhpe.nn.files import save_arrays
+from tinyhpe.nn.images import prepare, unvaried
 from tinyhpe.tensor import Tensor
 
 
@@ -18,13 +19,19 @@ def some_crops(count, size=43):
     return images, rng.uniform(-60, 60, (count, 3)).astype(np.float32)
 
 
+def seen(images):
+    """What a network that takes whole crops sees of them."""
+    size = images.shape[1]
+    return Tensor(prepare(images, unvaried(images, size), size))
+
+
 def test_the_ensemble_layer_runs_the_backbone_once_on_each_image():
     images, poses = some_crops(6)
-    model, seen = Siamese(input_size=43), []
+    model, counts = Siamese(input_size=43), []
     backbone_forward = model.backbone.forward
-    model.backbone.forward = lambda x: seen.append(len(x)) or backbone_forward(x)
-    model.loss("ranking", Tensor(normalise(images)), poses)
-    assert seen == [6]  # not the 30 or 15 of the pairs
+    model.backbone.forward = lambda x: counts.append(len(x)) or backbone_forward(x)
+    model.loss("ranking", seen(images), poses)
+    assert counts == [6]  # not the 30 or 15 of the pairs
 
 
 def test_ranking_losses_of_the_three_angles_are_separate():
@@ -32,7 +39,7 @@ def test_ranking_losses_of_the_three_angles_are_separate():
     poses[:, 1] = 10.0  # all pitches on one level: the best loss is log 2, at equal scores
     model = Siamese(input_size=43)
     model.backbone.fc.weight.data[:, 1] = 0
-    losses = model.loss("ranking", Tensor(normalise(images)), poses)
+    losses = model.loss("ranking", seen(images), poses)
     assert losses["pitch"].item() == pytest.approx(np.log(2), rel=1e-6)
     sum(losses.values()).backward()
     np.testing.assert_allclose(model.backbone.fc.weight.grad[:, 1], 0, atol=1e-7)
@@ -71,7 +78,7 @@ def test_every_method_trains_all_its_parameters_and_answers_in_degrees(name):
     images, poses = some_crops(5)
     model = methods.build(name, input_size=43)
     for stage in model.stages:
-        losses = model.loss(stage, Tensor(normalise(images)), poses)
+        losses = model.loss(stage, seen(images), poses)
         assert list(losses) == ["yaw", "pitch", "roll"]
         sum(losses.values()).backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -87,6 +94,17 @@ def test_prediction_looks_at_the_centre_and_leaves_the_statistics_alone():
     np.testing.assert_array_equal(model.predict(images), expected)
     np.testing.assert_array_equal(model.backbone.bn1.running_mean, before)
     assert model.training
+
+
+def test_a_gpu_is_sent_bytes_and_answers_as_the_cpu_does(cupy, monkeypatch):  # noqa: F811
+    images, _ = some_crops(3)
+    model, sent, asarray = methods.build("direct", input_size=32), [], cupy.asarray
+    expected = model.predict(images)
+    model.to("cuda")
+    monkeypatch.setattr(cupy, "asarray", lambda array: sent.append(array) or asarray(array), raising=False)
+    np.testing.assert_allclose(model.predict(images), expected, rtol=1e-3, atol=1e-3)
+    from_cpu = [array.nbytes for array in sent if isinstance(array, np.ndarray)]
+    assert images.nbytes <= sum(from_cpu) < images.nbytes + 100
 
 
 def test_a_saved_model_is_built_again_from_its_file_alone(tmp_path):

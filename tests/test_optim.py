@@ -85,6 +85,11 @@ def test_an_optimizer_without_parameters_says_so():
         optim.SGD([frozen])
 
 
+def test_loss_scaling_on_the_cpu_is_refused():
+    with pytest.raises(ValueError, match="float32 parameters on a GPU: leave loss_scale out"):
+        optim.Adam([Parameter(np.ones(1, np.float32))], loss_scale=optim.LossScale(np))
+
+
 def test_schedules_start_at_lr_and_decrease():
     assert optim.cosine(0.1, 0.0) == 0.1
     assert optim.cosine(0.1, 0.5) == pytest.approx(0.05)

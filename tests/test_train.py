@@ -1,5 +1,6 @@
 """The training loop: it learns, stops, resumes to the bit, and writes what it promises."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.test_cuda import cupy  # noqa: F401  a fixture
-from tinyhpe import methods
+from tinyhpe import backend, methods, optim
 from tinyhpe.datasets.crops import HeadCrops
 from tinyhpe.errors import InputError
 from tinyhpe.memory import within_memory
@@ -190,6 +191,47 @@ def test_no_step_waits_for_the_gpu_but_every_other_one_to_fetch_the_losses(tmp_p
     for on_gpu, wanted in zip(run.history, on_cpu.history, strict=True):
         for angle in ("yaw", "pitch", "roll"):
             assert on_gpu[angle] == pytest.approx(wanted[angle], rel=1e-4)
+
+
+@pytest.mark.parametrize("cupy", ["emulated"], indirect=True)
+def test_a_run_in_float16_waits_no_more_and_is_resumed_with_its_loss_scale(tmp_path, monkeypatch, waits):
+    monkeypatch.setattr(backend, "factor_dtype", np.float16)
+    monkeypatch.setattr(optim, "FIRST_SCALE", 2.0**8)  # so low that no gradient overflows
+    monkeypatch.setattr(optim, "GROWTH_INTERVAL", 2)  # the run has four steps
+    settings = Settings(
+        "direct", input_size=32, epochs=1, batch_size=4, balanced=False, lr=1e-6, precision="float16"
+    )
+
+    def run(name, steps=None):
+        run = Run(settings, blobs(16), tmp_path / name, "cuda")
+        if (tmp_path / name).exists():
+            run.load_checkpoint()
+        step, scales = run.step, []
+
+        def step_and_stop(*batch):
+            before = len(waits)
+            step(*batch)
+            assert waits[before:] == []
+            scales.append(run.optimizer.loss_scale.value.on_device.item())
+            if len(scales) == steps:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        run.step = step_and_stop
+        with contextlib.suppress(Interrupted):
+            run.train(progress=False)
+        return run, scales
+
+    whole, wanted = run("whole")
+    _, before = run("stopped", steps=3)
+    resumed, after = run("stopped")
+    assert before + after == wanted == [2.0**8, 2.0**9, 2.0**9, 2.0**10]
+    assert weights(resumed) == weights(whole)
+    assert resumed.history == whole.history
+    assert read_settings(tmp_path / "whole").precision == "float16"
+    on_cpu = Run(settings, blobs(16), tmp_path / "cpu")
+    on_cpu.train(progress=False)
+    sizes = [np.linalg.norm(run.optimizer.state_dict()["square"]) for run in (whole, on_cpu)]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.2)  # of the gradients' squares: the scale is out of them
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the memory as only Linux can")

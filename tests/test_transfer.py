@@ -31,7 +31,7 @@ class LateGpu:
         )
 
     def empty(self, shape, dtype):
-        return Array(np.full(shape, np.nan, dtype))
+        return Array(np.full(shape, 77, dtype))
 
     def some_time_passes(self):
         for _ in range(self.rng.poisson(self.haste)):
@@ -89,24 +89,24 @@ class Array:
 
 
 def batches(count):
-    """All in the same array, as a slot of the loader is used again."""
-    images = np.empty(SHAPE, np.float32)
+    """All in the same arrays, as a slot of the loader is used again."""
+    images, variations = np.empty(SHAPE, np.uint8), np.empty((2, 4), np.float32)
     for number in range(count):
-        images[...] = number
-        yield images, f"poses {number}"
-    images[...] = -1
+        images[...], variations[...] = number, number
+        yield images, variations, f"poses {number}"
+    images[...], variations[...] = 99, 99
 
 
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
 def test_each_step_sees_its_own_batch_however_late_copies_and_kernels_are(count, seed):
     gpu, seen, poses = LateGpu(seed), [], []
-    for images, its_poses in copied_ahead(gpu, batches(count), SHAPE):
+    for *arrays, its_poses in copied_ahead(gpu, batches(count), SHAPE):
         for _ in range(3):  # kernels of a step
-            gpu.computing.order(lambda images=images: seen.append(set(images.values.flat)))
+            gpu.computing.order(lambda arrays=arrays: seen.append([set(a.values.flat) for a in arrays]))
         poses.append(its_poses)
     gpu.computing.synchronize()
-    assert seen == [{number} for number in range(count) for _ in range(3)]
+    assert seen == [[{number}, {number}] for number in range(count) for _ in range(3)]
     assert poses == [f"poses {number}" for number in range(count)]
 
 

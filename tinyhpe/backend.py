@@ -17,6 +17,8 @@ from tinyhpe.errors import InputError
 CUPY_PACKAGES = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
 OLDEST_GPU, OLDEST_WITH_TF32 = 7.5, 8.0  # compute capability
 
+factor_dtype = np.float32  # what a GPU multiplies matrices in, see use_float16()
+
 
 def array_module(*arrays):
     """Return the module (`numpy` or `cupy`) that all the arrays belong to.
@@ -137,6 +139,21 @@ def use_tf32():
             f"TF32 needs a GPU of compute capability {OLDEST_WITH_TF32} (A100, RTX 30) or newer, this one is of "
             f"{capability}; use --precision float32"
         )
+
+
+def use_float16():
+    """Multiply float32 matrices on a GPU as float16, on tensor cores, from now on and in the whole process.
+
+    Conv2d and MatMul round the factors to float16: 11 significant bits, nothing smaller than 6e-8 or larger than
+    65504. The products are summed in float32, the sums rounded to float16. All else stays float32. For so small a
+    range training needs optim.LossScale.
+
+    Raises:
+        InputError: there is no usable GPU.
+    """
+    global factor_dtype
+    device_module("cuda")
+    factor_dtype = np.float16
 
 
 def device_module(device):

@@ -101,7 +101,7 @@ def add_train(commands):
     )
     train.add_argument("--seed", type=natural, help="default: 0")
     train.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    add_precision(train)
+    add_precision(train, argparse.SUPPRESS)
     train.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
     train.add_argument("--resume", action="store_true", default=False, help="go on from the checkpoint in --out")
     train.set_defaults(run=run_train)
@@ -116,6 +116,7 @@ def add_evaluate(commands):
         "--data", default="rendered", help=f"{DATA_HELP} (default: rendered, heads never trained on)"
     )
     command.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_precision(command)
     command.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     command.set_defaults(run=run_evaluate)
 
@@ -128,6 +129,7 @@ def add_predict(commands):
         "--box", help="x,y,w,h: the face, brows to chin, in pixels (default: in the middle of the photo)"
     )
     command.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    add_precision(command)
     command.add_argument("--out", default="poses", help="folder for the photos with axes drawn (default: poses)")
     command.add_argument("--json", action="store_true", help="a JSON list instead of lines of text")
     command.set_defaults(run=run_predict)
@@ -153,21 +155,22 @@ def add_bench(commands):
     command.set_defaults(run=run_bench)
 
 
-def add_precision(command):
+def add_precision(command, default="float32"):
     command.add_argument(
         "--precision",
-        choices=["float32", "tf32"],
-        default="float32",
-        help="of matrix products with --device cuda; tf32 needs an A100, an RTX 30 or newer",
+        choices=["float32", "tf32", "float16"],
+        default=default,
+        help="of matrix products with --device cuda (default: float32); tf32 needs an A100, an RTX 30 or newer",
     )
 
 
-def set_precision(options):
-    """Switch TF32 on if it was asked for; before the GPU is used for anything."""
-    if options.precision == "tf32":
-        if options.device == "cpu":
-            raise InputError("--precision tf32 is for GPUs: add --device cuda")
-        backend.use_tf32()
+def set_precision(precision, device):
+    """Switch TF32 or float16 on if it was asked for; before the GPU is used for anything."""
+    if precision == "float32":
+        return
+    if device == "cpu":
+        raise InputError(f"--precision {precision} is for GPUs: add --device cuda")
+    {"tf32": backend.use_tf32, "float16": backend.use_float16}[precision]()
 
 
 def number_type(kind, low, high, name):
@@ -204,7 +207,7 @@ def run_train(options):
         settings = Settings(**given)
         if (out / CHECKPOINT).exists():
             raise InputError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
-    set_precision(options)
+    set_precision(settings.precision, options.device)
     backend.device_module(options.device)
     make_folder(out)
     crops, problems = open_dataset(settings.data, crop_size(settings.input_size), settings.heads, settings.seed)
@@ -223,7 +226,8 @@ def run_train(options):
 
 
 def load(options):
-    """The model that the options name, on their device."""
+    """The model that the options name, on their device, at their precision."""
+    set_precision(options.precision, options.device)
     model, _ = methods.load_model(options.model or methods.SHIPPED_WEIGHTS)
     return model.to(options.device)
 
@@ -321,7 +325,7 @@ def run_bench(options):
     from tinyhpe import bench  # here, since it imports torch where torch is installed
 
     bench.clean_environment()
-    set_precision(options)
+    set_precision(options.precision, options.device)
     on_gpu = options.device == "cuda"
     names = bench.cuda.TRAINED if on_gpu else (*bench.WORKLOADS, *bench.TABLES)
     if options.workload not in (None, *names):

@@ -12,6 +12,8 @@ from tinyhpe import backend
 from tinyhpe.ops import kernels
 
 CHUNK_VALUES = 1 << 16  # values updated at a time: all arrays of a chunk together stay in the cache
+FIRST_SCALE, LARGEST_SCALE = 2.0**16, 2.0**24  # powers of two: to multiply and divide by them rounds nothing
+GROWTH_INTERVAL = 1000  # steps
 
 
 class Optimizer:
@@ -90,15 +92,68 @@ class SGD(Optimizer):
         p -= self.lr * velocity
 
 
+class LossScale:
+    """Loss scaling for gradients that go through float16 (Micikevicius et al., 2018, section 3.2).
+
+    What is below 6e-8 is 0 in float16. So backward() starts from a large number instead of 1, the scale, which
+    makes all gradients that many times as large, and Adam divides by it again. The scale finds its size by itself,
+    as that of torch.amp.GradScaler: if it makes a gradient infinite, Adam leaves the step out, and the scale is
+    halved; after GROWTH_INTERVAL steps in a row without, it is doubled.
+
+        adam = Adam(parameters, loss_scale=LossScale(cupy))
+        loss.backward(adam.loss_gradient)
+        adam.step()
+
+    All three numbers are in the memory of the GPU and decided upon there: the program waits for none of them.
+
+    Attributes:
+        value: () float32, the scale: what a scalar loss.backward() is to start from.
+        overflow: () int32, 1 if a gradient of this step is infinite or NaN.
+        steps_without: () int32, steps since the last overflow, or since the scale was doubled.
+    """
+
+    def __init__(self, xp):
+        self.value = xp.full((), FIRST_SCALE, np.float32)
+        self.overflow, self.steps_without = xp.zeros((), np.int32), xp.zeros((), np.int32)
+
+    def unscale(self, gradient):
+        """Divide a flat gradient by the scale, in place, and note in `overflow` whether it is all finite."""
+        kernels.unscale(kernels.cuda_module(), gradient, self.value, self.overflow)
+
+    def adapt(self):
+        """Choose the scale of the next step, and forget the overflow of this one."""
+        args = self.value, self.steps_without, self.overflow
+        kernels.adapt_scale(kernels.cuda_module(), *args, GROWTH_INTERVAL, LARGEST_SCALE)
+
+
+def loss_scale_for(device):
+    """A new LossScale where a device multiplies matrices as float16 (backend.use_float16), else None."""
+    xp = backend.device_module(device)
+    return LossScale(xp) if xp is not np and backend.factor_dtype == np.float16 else None
+
+
 class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2015, algorithm 1), with the defaults of Gao and Wang (2019)."""
+    """Adam (Kingma and Ba, 2015, algorithm 1), with the defaults of Gao and Wang (2019).
+
+    Args:
+        loss_scale: a LossScale, for parameters on a GPU; then loss.backward() must start from `loss_gradient`.
+    """
 
     state_names = ("mean", "square")
 
-    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, loss_scale=None):
         super().__init__(parameters, lr)
-        self.betas, self.eps = betas, eps
-        self.rates = self.xp.empty(2, np.float32)  # for update_cuda
+        if loss_scale and not backend.suits_kernels(self.flat):
+            raise ValueError("loss scaling is for float32 parameters on a GPU: leave loss_scale out")
+        self.betas, self.eps, self.loss_scale = betas, eps, loss_scale
+        # for update_cuda
+        self.rates = self.xp.empty(2, np.float32)
+        self.overflow = loss_scale.overflow if loss_scale else self.xp.zeros((), np.int32)
+
+    @property
+    def loss_gradient(self):
+        """What loss.backward() is to start from: the loss scale, or None, which means 1."""
+        return self.loss_scale.value if self.loss_scale else None
 
     def update(self, p, g, mean, square):
         beta1, beta2 = self.betas
@@ -117,10 +172,32 @@ class Adam(Optimizer):
     def update_cuda(self, p, g, mean, square):
         """One kernel. What changes from step to step it reads from one place in the GPU's memory."""
         beta1, beta2 = self.betas
-        # so written, no array is copied to the GPU, and nobody waits
+        # so written, no array is copied to the GPU, and nobody waits; nor for whether a step was left out after an
+        # overflow: `steps` counts it too, and the bias corrections are nearer to 1 than they would be without it
         self.rates[0] = self.lr / (1 - beta1**self.steps)
         self.rates[1] = 1 / math.sqrt(1 - beta2**self.steps)
-        kernels.adam(kernels.cuda_module(), p, g, mean, square, self.rates, self.betas, self.eps)
+        if self.loss_scale:
+            self.loss_scale.unscale(g)
+        kernels.adam(kernels.cuda_module(), p, g, mean, square, self.rates, self.overflow, self.betas, self.eps)
+        if self.loss_scale:
+            self.loss_scale.adapt()
+
+    def state_dict(self):
+        """Return the moments and the loss scale (copies, NumPy) and the step count."""
+        scale = {name: np.array(backend.to_numpy(array)) for name, array in self.scale_arrays().items()}
+        return super().state_dict() | scale
+
+    def load_state_dict(self, state):
+        """Take moments, loss scale and step count from state_dict()."""
+        super().load_state_dict(state)
+        for name, array in self.scale_arrays().items():
+            array[...] = self.xp.asarray(state[name])
+
+    def scale_arrays(self):
+        """What a checkpoint must hold of the loss scale: name -> array."""
+        if self.loss_scale is None:
+            return {}
+        return {"loss_scale": self.loss_scale.value, "steps_without_overflow": self.loss_scale.steps_without}
 
 
 def cosine(lr, progress):

@@ -29,7 +29,8 @@ from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
 from tinyhpe.memory import within_memory
 from tinyhpe.nn.files import load_arrays, save_arrays
-from tinyhpe.optim import Adam, cosine
+from tinyhpe.nn.images import prepare
+from tinyhpe.optim import Adam, cosine, loss_scale_for
 from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.report import plot_losses
 from tinyhpe.tensor import Tensor
@@ -62,6 +63,7 @@ class Settings:
     lr: float = 6e-3
     balanced: bool = True
     seed: int = 0
+    precision: str = "float32"
 
     def __post_init__(self):
         stages = len(methods.find(self.method).stages)
@@ -121,7 +123,7 @@ class Run:
 
     def new_optimizer(self):
         """Adam with the paper's betas and eps; each stage starts with a fresh one."""
-        return Adam(self.model.parameters(), self.settings.lr)
+        return Adam(self.model.parameters(), self.settings.lr, loss_scale=loss_scale_for(self.device))
 
     def train(self, progress=True):
         """Train until the last epoch is done; Ctrl-C writes a checkpoint and raises Interrupted."""
@@ -156,7 +158,7 @@ class Run:
                     raise Interrupted
 
     def batches_left(self):
-        """Yield (images on the device, poses) from the next batch to the last one of the run."""
+        """Yield what Loader.make returns to the end of the run, images and variations on the device."""
         batches = self.loader.batches(self.epoch, self.batch, self.settings.epochs, self.workers)
         if self.device == "cpu":
             return batches
@@ -167,9 +169,14 @@ class Run:
         title = f"epoch {self.epoch + 1}/{self.settings.epochs} {stage}"
         return tqdm(total=len(self.loader), initial=self.batch, desc=title, disable=not shown, leave=False)
 
-    def step(self, stage, images, poses):
+    def step(self, stage, images, variations, poses):
         """One update of the weights; if memory runs out, raises InputError, and this Run is of no more use."""
-        within_memory(lambda n: self.update(stage, images[:n], poses[:n]), len(images), self.device)
+        size = self.settings.input_size
+        within_memory(
+            lambda n: self.update(stage, prepare(images[:n], variations[:n], size), poses[:n]),
+            len(images),
+            self.device,
+        )
 
     def update(self, stage, images, poses):
         """Forward, backward, and a step of the optimizer; the losses are kept for look_at_losses()."""
@@ -178,7 +185,7 @@ class Run:
         if len(self.unseen) == LOOK_EVERY[self.device]:
             self.look_at_losses()
         self.optimizer.zero_grad()
-        sum(losses.values()).backward()
+        sum(losses.values()).backward(self.optimizer.loss_gradient)
         self.optimizer.step()
 
     def look_at_losses(self):

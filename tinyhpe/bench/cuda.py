@@ -46,7 +46,7 @@ def run(torch_resnet, names, report):
 
 def ceilings(cupy):
     """The most that this card does: GFLOP/s of a large matrix product, GB/s of a large copy."""
-    a = cupy.ones((GEMM_SIDE, GEMM_SIDE), np.float32)
+    a = cupy.ones((GEMM_SIDE, GEMM_SIDE), backend.factor_dtype)
     source = cupy.ones(COPY_VALUES, np.float32)
     target = cupy.empty_like(source)
     clock = cupy.cuda.Event, cupy.cuda.get_elapsed_time
@@ -62,7 +62,8 @@ def measure(cupy, torch_resnet, name, batch, ceiling):
     cupy.get_default_memory_pool().free_all_blocks()  # torch has a pool of its own
     theirs = [None, None]
     if torch_resnet:
-        steps = [torch_resnet.step(workload, channels_last, OUTPUTS, "cuda") for channels_last in (False, True)]
+        float16 = backend.factor_dtype == np.float16
+        steps = [torch_resnet.step(workload, layout, OUTPUTS, "cuda", float16) for layout in (False, True)]
         theirs = [milliseconds(step, *torch_resnet.CLOCK) for step in steps]
     flops, bytes_moved = (batch * amount for amount in cost_of_one_image(workload))
     return {

@@ -54,8 +54,12 @@ def build(name, outputs, stem):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
 
 
-def step(workload, channels_last, outputs, device="cpu"):
-    """Return a function that does the work of workloads.our_step once, eagerly, with torch's fused Adam."""
+def step(workload, channels_last, outputs, device="cpu", float16=False):
+    """Return a function that does the work of workloads.our_step once, eagerly, with torch's fused Adam.
+
+    Args:
+        float16: train with torch's mixed precision and its loss scaling.
+    """
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = build(workload.network, outputs, workload.stem).to(device, memory_format=layout)
     images = torch.randn(workload.batch, 3, workload.size, workload.size).to(device, memory_format=layout)
@@ -69,10 +73,14 @@ def step(workload, channels_last, outputs, device="cpu"):
 
         return predict
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    scaler = torch.amp.GradScaler(device, enabled=float16)
 
     def train():
         optimizer.zero_grad()
-        nn.functional.mse_loss(network(images), targets).backward()
-        optimizer.step()
+        with torch.autocast(device, torch.float16, enabled=float16):
+            loss = nn.functional.mse_loss(network(images), targets)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
 
     return train

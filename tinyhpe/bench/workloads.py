@@ -8,7 +8,7 @@ from tinyhpe import backend, ops
 from tinyhpe.bench.ideas import EVERYTHING, with_undone
 from tinyhpe.nn import resnet
 from tinyhpe.nn.folded import FoldedResNet
-from tinyhpe.optim import Adam
+from tinyhpe.optim import Adam, loss_scale_for
 from tinyhpe.tensor import Tensor
 
 OUTPUTS = 3
@@ -51,11 +51,11 @@ def our_step(workload, device="cpu"):
     if not workload.training:
         folded = FoldedResNet(network.eval())
         return lambda: folded(images)
-    optimizer = Adam(network.parameters())
+    optimizer = Adam(network.parameters(), loss_scale=loss_scale_for(device))
 
     def step():
         optimizer.zero_grad()
-        ops.mse(network(Tensor(images)), targets).backward()
+        ops.mse(network(Tensor(images)), targets).backward(optimizer.loss_gradient)
         optimizer.step()
 
     return with_undone(EVERYTHING, step) if workload.textbook else step

@@ -4,8 +4,8 @@ A face box is what a face detector gives: about the box around the 68 landmarks,
 it until the whole head is inside (more above, for the forehead and the hair); the result is made square on its
 longer side, so that heads are never stretched, and resized. What lies outside the photo is black.
 
-Training then takes a random part of the crop, 0.75 of its side, and testing the part in the middle
-(`augment.py`): 64 -> 48 for small networks, 300 -> 224 as in the paper.
+Training then takes a random part of the crop, 0.75 of its side, and testing the part in the middle (`augment.py`,
+`nn/images.py`): 64 -> 48 for small networks, 300 -> 224 as in the paper.
 
 A box is (x, y, width, height) in pixels, x and y its upper left corner, floats, also outside the photo.
 """

@@ -18,43 +18,51 @@ import numpy as np
 
 
 class Buffer:
-    """Room for the images of one batch in pinned memory, and once more on the GPU.
+    """Room for the images and variations of one batch in pinned memory, and once more on the GPU.
 
     `copied` is the event that the copy is complete, `used` the event that the last kernel that reads it is.
     """
 
     def __init__(self, cupy, shape):
-        pinned = cupy.cuda.alloc_pinned_memory(math.prod(shape) * np.dtype(np.float32).itemsize)
-        self.pinned = np.frombuffer(pinned, np.float32, math.prod(shape)).reshape(shape)
-        self.on_gpu = cupy.empty(shape, np.float32)
+        kinds = (shape, np.uint8), ((shape[0], 4), np.float32)
+        self.pinned = [pinned(cupy, *kind) for kind in kinds]
+        self.on_gpu = [cupy.empty(*kind) for kind in kinds]
         self.copied, self.used = cupy.cuda.Event(disable_timing=True), cupy.cuda.Event(disable_timing=True)
 
-    def start_copy(self, images, stream):
-        """Order the copy of images (NumPy) to the GPU; `images` may be overwritten at once."""
+    def start_copy(self, arrays, stream):
+        """Order the copy of images and variations (NumPy) to the GPU; they may be overwritten at once."""
         self.copied.synchronize()  # the copy before this one still reads the pinned memory
-        self.pinned[...] = images
         stream.wait_event(self.used)
-        self.on_gpu.set(self.pinned, stream=stream)
+        for array, staged, on_gpu in zip(arrays, self.pinned, self.on_gpu, strict=True):
+            staged[...] = array
+            on_gpu.set(staged, stream=stream)
         self.copied.record(stream)
 
 
+def pinned(cupy, shape, dtype):
+    """An empty NumPy array in pinned memory."""
+    count = math.prod(shape)
+    memory = cupy.cuda.alloc_pinned_memory(count * np.dtype(dtype).itemsize)
+    return np.frombuffer(memory, dtype, count).reshape(shape)
+
+
 def copied_ahead(cupy, batches, shape):
-    """Yield each (images, poses) of `batches` with the images on the GPU, one copy ahead of the caller.
+    """Yield each (images, variations, poses) of `batches`, the first two on the GPU, one copy ahead of the caller.
 
     Args:
         cupy: the module.
-        batches: yields (images, poses), NumPy arrays.
-        shape: of the images of every batch, float32.
+        batches: yields (images, variations, poses), NumPy arrays: uint8 of `shape`, (n, 4) float32, any.
+        shape: of the images of every batch, (n, S, S, 3).
 
-    The images are valid until the next batch is asked for. An event that was never recorded counts as past.
+    What is on the GPU is valid until the next batch is asked for. An event that was never recorded counts as past.
     """
     copies = cupy.cuda.Stream(non_blocking=True)
     buffers = Buffer(cupy, shape), Buffer(cupy, shape)
     before = None  # the batch whose copy was ordered last
     try:
-        for number, (images, poses) in enumerate(batches):
+        for number, (*arrays, poses) in enumerate(batches):
             buffer = buffers[number % 2]
-            buffer.start_copy(images, copies)
+            buffer.start_copy(arrays, copies)
             if before:
                 yield from lend(cupy, *before)
             before = buffer, poses
@@ -65,8 +73,8 @@ def copied_ahead(cupy, batches, shape):
 
 
 def lend(cupy, buffer, poses):
-    """Yield the images of a buffer to those who compute in the current stream."""
+    """Yield what is in a buffer to those who compute in the current stream."""
     computing = cupy.cuda.get_current_stream()
     computing.wait_event(buffer.copied)
-    yield buffer.on_gpu, poses
+    yield *buffer.on_gpu, poses
     buffer.used.record(computing)

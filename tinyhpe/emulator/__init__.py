@@ -50,6 +50,7 @@ DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+([\w ]+?)\s+(\w+)\s*\[\s*\]"
 DTYPES = {
     "bool": np.bool_,
     "unsigned char": np.uint8,
+    "unsigned short": np.uint16,
     "int": np.int32,
     "unsigned": np.uint32,
     "unsigned int": np.uint32,

@@ -3,9 +3,9 @@
 import numpy as np
 
 from tinyhpe import backend
-from tinyhpe.datasets.augment import center_crop, normalise
 from tinyhpe.nn import resnet
 from tinyhpe.nn.folded import FoldedResNet
+from tinyhpe.nn.images import prepare, unvaried
 from tinyhpe.nn.module import Module
 
 ANGLE_UNIT = 30.0  # networks answer in units of 30 degrees: targets near 1, which trained better than 99
@@ -60,8 +60,9 @@ class Method(Module):
         """Return the raw outputs (n, outputs) for the centres of crops, in evaluation mode, without a graph."""
         network, outputs = FoldedResNet(self.backbone), []
         for start in range(0, len(images), PREDICT_BATCH):
-            batch = normalise(center_crop(images[start : start + PREDICT_BATCH], self.input_size))
-            outputs.append(backend.to_numpy(network(backend.to_device(batch, self.device))))
+            batch = images[start : start + PREDICT_BATCH]
+            arrays = [backend.to_device(a, self.device) for a in (batch, unvaried(batch, self.input_size))]
+            outputs.append(backend.to_numpy(network(prepare(*arrays, self.input_size))))
         return np.concatenate(outputs)
 
     @property

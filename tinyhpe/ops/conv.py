@@ -14,13 +14,15 @@ Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Seven ideas make it fa
 7. Clipping: where most of the windows' pixels are border (2x2 images at the end of a ResNet), one GEMM for each
    output pixel, of the part of its window that lies in the image, multiplies no zeros.
 
-On a GPU (forward_cuda) only im2col and chunks are left: a kernel lays out the windows, and a chunk is 256 MB.
+On a GPU (forward_cuda) only im2col and chunks are left: a kernel lays out the windows, and a chunk is 256 MB. What
+is multiplied there may be float16 (backend.use_float16).
 """
 
 import functools
 
 import numpy as np
 
+from tinyhpe import backend
 from tinyhpe.ops import gemm, kernels, winograd
 from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_padded
 from tinyhpe.parallel import over_parts
@@ -162,21 +164,22 @@ class Conv2d(Op):
     def forward_cuda(self, xp, x, weight):
         """A kernel lays out the windows of as many images as memory permits, one GEMM multiplies them."""
         y = xp.empty(self.output_shape(x, weight), x.dtype)
-        self.x, self.weight = xp.ascontiguousarray(x), xp.ascontiguousarray(weight)
+        self.x, self.weight = (xp.ascontiguousarray(array, backend.factor_dtype) for array in (x, weight))
         matrix = self.weight.reshape(-1, y.shape[3])
         for images in self.chunks_cuda(y.shape):
-            xp.dot(self.columns_cuda(images), matrix, out=y[images].reshape(-1, y.shape[3]))
+            gemm.product(xp, self.columns_cuda(images), matrix, out=y[images].reshape(-1, y.shape[3]))
         return y
 
     def backward_cuda(self, xp, g):
         """dx by col2im_cuda; dw = columns.T @ g. Columns are laid out anew: kept, they would fill the memory."""
         dw, dx = None, xp.empty(self.x.shape, g.dtype) if self.needs[0] else None
+        g = g.astype(self.x.dtype, copy=False)  # as the other factors
         for images in self.chunks_cuda(g.shape):
             g_rows = g[images].reshape(-1, g.shape[3])
             if self.needs[0]:
                 self.col2im_cuda(xp, g_rows, dx[images])
             if self.needs[1]:
-                product = self.columns_cuda(images).T @ g_rows
+                product = gemm.product(xp, self.columns_cuda(images).T, g_rows)
                 dw = product if dw is None else dw + product
         return dx, dw.reshape(self.weight.shape) if self.needs[1] else None
 
@@ -199,9 +202,10 @@ class Conv2d(Op):
         k, _, c_in, c_out = self.weight.shape
         matrix = self.weight.reshape(-1, c_out)
         if (k, self.stride, self.padding) == (1, 1, 0):
-            xp.dot(g_rows, matrix.T, out=dx.reshape(-1, c_in))
+            gemm.product(xp, g_rows, matrix.T, out=dx.reshape(-1, c_in))
         else:
-            kernels.col2im(kernels.cuda_module(), g_rows @ matrix.T, dx, k, self.stride, self.padding)
+            columns = gemm.product(xp, g_rows, matrix.T)
+            kernels.col2im(kernels.cuda_module(), columns, dx, k, self.stride, self.padding)
 
     def mostly_border(self):
         """Whether more than half of an im2col matrix would be zeros of the border: 56 % for 2x2 pixels, k = 3."""

@@ -3,7 +3,7 @@
 //
 // Arrays are float32 and C-contiguous, images NHWC: neighbouring threads take neighbouring channels, so that a warp
 // reads and writes whole lines of memory. Lengths are int; whatever is multiplied out of them is long long, because
-// N * H * W * C passes 2^31. No kernel uses atomics: the same input gives the same bits.
+// N * H * W * C passes 2^31. No kernel uses atomics: the same input gives the same bits. None computes in float16.
 //
 // "Moves" says how many bytes a kernel must read and write: divided by the bandwidth of a card, that is the least time
 // that it can take there.
@@ -29,21 +29,34 @@ __device__ Place place_of(long long value, int height, int width, int channels) 
 // ---- Convolution: a matrix product, once the windows are laid out as rows --------------------------------------------
 
 // The window of each output pixel becomes a row of `columns` (N * out_height * out_width, kernel * kernel * channels).
+// Values are copied, never looked at: so those of float16 can be numbers of two bytes, of which 0 is 0.0 too.
 // Grid: a thread for each output pixel and channel; it copies kernel * kernel values.
-// Moves: 4 bytes for each value of x, and 4 * kernel * kernel for each output pixel and channel.
-extern "C" __global__ void im2col(const float* __restrict__ x, float* columns, int images, int height, int width,
-                                  int channels, int out_height, int out_width, int kernel, int stride, int padding) {
+// Moves: the bytes of each value of x, and kernel * kernel times those of each output pixel and channel.
+template <class Value>
+__device__ void copy_windows(const Value* __restrict__ x, Value* columns, int images, int height, int width,
+                             int channels, int out_height, int out_width, int kernel, int stride, int padding) {
     long long i = thread_number();
     if (i >= (long long)images * out_height * out_width * channels) return;
     Place at = place_of(i, out_height, out_width, channels);
-    float* window = columns + i / channels * kernel * kernel * channels + at.c;
+    Value* window = columns + i / channels * kernel * kernel * channels + at.c;
     for (int ky = 0; ky < kernel; ++ky)
         for (int kx = 0; kx < kernel; ++kx) {
             int y = at.y * stride - padding + ky, left = at.x * stride - padding + kx;
             bool inside = y >= 0 && y < height && left >= 0 && left < width;
             window[(ky * kernel + kx) * channels] =
-                inside ? x[((at.n * height + y) * width + left) * channels + at.c] : 0.0f;
+                inside ? x[((at.n * height + y) * width + left) * channels + at.c] : Value(0);
         }
+}
+
+extern "C" __global__ void im2col(const float* __restrict__ x, float* columns, int images, int height, int width,
+                                  int channels, int out_height, int out_width, int kernel, int stride, int padding) {
+    copy_windows(x, columns, images, height, width, channels, out_height, out_width, kernel, stride, padding);
+}
+
+extern "C" __global__ void im2col_float16(const unsigned short* __restrict__ x, unsigned short* columns, int images,
+                                          int height, int width, int channels, int out_height, int out_width,
+                                          int kernel, int stride, int padding) {
+    copy_windows(x, columns, images, height, width, channels, out_height, out_width, kernel, stride, padding);
 }
 
 // Along one axis: the output pixel whose window has input pixel `place` as its element `tap`, or -1.
@@ -308,33 +321,58 @@ extern "C" __global__ void rank_pairs(const float* __restrict__ scores, const in
 
 // Kingma and Ba (2015), algorithm 1; the bias corrections are in rates = (lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)).
 // The rates are read from memory because a captured CUDA graph would freeze a number given by value.
-// Grid: a thread for each parameter. Moves: 28 bytes for each.
+// Where overflow is not 0 (see below), nothing changes. Grid: a thread for each parameter. Moves: 28 bytes for each.
 extern "C" __global__ void adam(float* parameters, const float* __restrict__ gradient, float* mean, float* square,
-                                const float* __restrict__ rates, int count, float beta1, float rest1, float beta2,
-                                float rest2, float eps) {
+                                const float* __restrict__ rates, const int* __restrict__ overflow, int count,
+                                float beta1, float rest1, float beta2, float rest2, float eps) {
     long long i = thread_number();
-    if (i >= count) return;
+    if (i >= count || *overflow) return;
     float g = gradient[i];
     mean[i] = beta1 * mean[i] + rest1 * g;
     square[i] = beta2 * square[i] + rest2 * (g * g);
     parameters[i] -= mean[i] / (sqrtf(square[i]) * rates[1] + eps) * rates[0];
 }
 
+// ---- Loss scaling: for gradients that went through float16, where numbers reach from 6e-8 to 65504 -------------------
+
+// gradient /= scale, in place; where a value is infinite or NaN, overflow becomes 1, else it stays as it is. Several
+// threads may write that 1, all the same. Grid: a thread for each value. Moves: 8 bytes for each.
+extern "C" __global__ void unscale(float* gradient, const float* __restrict__ scale, int* overflow, int count) {
+    long long i = thread_number();
+    if (i >= count) return;
+    gradient[i] /= *scale;
+    if (!isfinite(gradient[i])) *overflow = 1;
+}
+
+// After a step: half the scale if there was an overflow, twice the scale after so many steps in a row without one,
+// and within [1, largest]. overflow becomes 0. Grid: one thread. Moves: next to nothing.
+extern "C" __global__ void adapt_scale(float* scale, int* steps_without, int* overflow, int growth_interval,
+                                       float largest) {
+    if (thread_number() > 0) return;
+    *steps_without = *overflow ? 0 : *steps_without + 1;
+    if (*overflow) *scale = fmaxf(*scale / 2, 1.0f);
+    if (*steps_without == growth_interval) {
+        *scale = fminf(*scale * 2, largest);
+        *steps_without = 0;
+    }
+    *overflow = 0;
+}
+
 // ---- Images: from bytes to what the network sees ---------------------------------------------------------------------
 
-// out = (min(max(pixel * brightness, 0), 255) - mean) / std over a part of each image of `size` x `size` pixels, whose
-// upper left corner is (y, x) = corners[n], mirrored left to right where flipped[n].
-// A byte crosses the bus to the GPU, a float would be four. Grid: a thread for each value of out.
-// Moves: 1 byte and 4 for each value.
-extern "C" __global__ void prepare_images(const unsigned char* __restrict__ images, const int* __restrict__ corners,
-                                          const bool* __restrict__ flipped, const float* __restrict__ brightness,
-                                          const float* __restrict__ mean, const float* __restrict__ std, float* out,
-                                          int count, int height, int width, int size) {
+// out = (min(pixel * brightness, 255) - mean) / std over a part of each image of `size` x `size` pixels.
+// Of image n, variations[4 n] are y and x of the part's upper left corner, whether it is mirrored left to right (1 or
+// 0), and the brightness. A byte crosses the bus to the GPU, a float would be four.
+// Grid: a thread for each value of out. Moves: 1 byte and 4 for each value.
+extern "C" __global__ void prepare_images(const unsigned char* __restrict__ images,
+                                          const float* __restrict__ variations, const float* __restrict__ mean,
+                                          const float* __restrict__ std, float* out, int count, int side, int size) {
     long long i = thread_number();
     if (i >= (long long)count * size * size * 3) return;
     Place at = place_of(i, size, size, 3);
-    int y = corners[2 * at.n] + at.y;
-    int x = corners[2 * at.n + 1] + (flipped[at.n] ? size - 1 - at.x : at.x);
-    float value = images[((at.n * height + y) * width + x) * 3 + at.c] * brightness[at.n];
-    out[i] = (fminf(fmaxf(value, 0.0f), 255.0f) - mean[at.c]) / std[at.c];
+    const float* variation = variations + 4 * at.n;
+    int y = (int)variation[0] + at.y;
+    int x = (int)variation[1] + (variation[2] != 0.0f ? size - 1 - at.x : at.x);
+    float value = images[((at.n * side + y) * side + x) * 3 + at.c] * variation[3];
+    out[i] = (fminf(value, 255.0f) - mean[at.c]) / std[at.c];
 }

@@ -87,13 +87,18 @@ def windows(shape, kernel, stride, padding):
 def im2col(module, x, kernel, stride, padding):
     """Lay the windows of x (N, H, W, C) out as rows: (N * H_out * W_out, k * k * C).
 
-    The matrix is up to k * k times as large as x: give a part of the batch at a time (x[first:last]).
+    The matrix is up to k * k times as large as x: give a part of the batch at a time (x[first:last]). x is float32
+    or float16, and so is the matrix.
     """
-    check(np.float32, x.shape, x=x)
+    name, dtype, seen_as = "im2col", np.float32, np.float32
+    if x.dtype == np.float16:  # the kernel copies two bytes, whatever they mean
+        name, dtype, seen_as = "im2col_float16", np.float16, np.uint16
+    check(dtype, x.shape, x=x)
     out = windows(x.shape, kernel, stride, padding)
     pixels = len(x) * out[0] * out[1]
-    columns = backend.array_module(x).empty((pixels, kernel * kernel * x.shape[3]), np.float32)
-    launch_each(module, "im2col", pixels * x.shape[3], x, columns, *x.shape, *out, kernel, stride, padding)
+    columns = backend.array_module(x).empty((pixels, kernel * kernel * x.shape[3]), dtype)
+    args = (x.view(seen_as), columns.view(seen_as), *x.shape, *out, kernel, stride, padding)
+    launch_each(module, name, pixels * x.shape[3], *args)
     return columns
 
 
@@ -247,43 +252,61 @@ def rank_pairs(module, scores, levels):
     return losses.sum(axis=0) / np.float32(n * (n - 1)), gradient
 
 
-def adam(module, parameters, gradient, mean, square, rates, betas, eps):
+def adam(module, parameters, gradient, mean, square, rates, overflow, betas, eps):
     """One step of Adam on flat arrays (P,); parameters, mean and square change in place.
 
     Args:
         rates: (2,) on the same device: lr / (1 - beta1^t) and 1 / sqrt(1 - beta2^t), for step t = 1, 2, ...
+        overflow: () int32 on the same device; if it is not 0, nothing changes. See unscale().
         betas: (beta1, beta2).
     """
     flat = (parameters.size,)
     check(np.float32, flat, parameters=parameters, gradient=gradient, mean=mean, square=square)
     check(np.float32, (2,), rates=rates)
+    check(np.int32, (), overflow=overflow)
     beta1, beta2 = map(float, betas)
-    args = (parameters, gradient, mean, square, rates, parameters.size)
+    args = (parameters, gradient, mean, square, rates, overflow, parameters.size)
     launch_each(module, "adam", parameters.size, *args, beta1, 1 - beta1, beta2, 1 - beta2, float(eps))
 
 
-def prepare_images(module, images, corners, flipped, brightness, mean, std, size):
-    """Bytes to what the network sees: (clip(pixel * brightness, 0, 255) - mean) / std of a part of each image.
+def unscale(module, gradient, scale, overflow):
+    """Divide a flat gradient (P,) by scale (), in place; overflow, () int32, becomes 1 if it is not all finite."""
+    check(np.float32, (gradient.size,), gradient=gradient)
+    check(np.float32, (), scale=scale)
+    check(np.int32, (), overflow=overflow)
+    launch_each(module, "unscale", gradient.size, gradient, scale, overflow, gradient.size)
+
+
+def adapt_scale(module, scale, steps_without, overflow, growth_interval, largest):
+    """Halve scale () after an overflow, double it after `growth_interval` steps without one; all in place.
 
     Args:
-        images: (n, H, W, 3) uint8.
-        corners: (n, 2) int32, y and x of the part's upper left corner: 0 to H - size, 0 to W - size (not checked).
-        flipped: (n,) bool, whether the part is mirrored left to right.
-        brightness: (n,) factors. mean, std: (3,) in units of 0..255.
-        size: side of the part in pixels.
+        steps_without: () int32, how many steps there have been since.
+        overflow: () int32 from unscale(); it becomes 0.
+        largest: beyond which the scale does not grow. Nor does it fall below 1.
+    """
+    check(np.float32, (), scale=scale)
+    check(np.int32, (), steps_without=steps_without, overflow=overflow)
+    launch(module, "adapt_scale", (1,), (1,), scale, steps_without, overflow, growth_interval, float(largest))
+
+
+def prepare_images(module, images, variations, mean, std, size):
+    """Bytes to what the network sees: (min(pixel * brightness, 255) - mean) / std of a part of each image.
+
+    Args:
+        images: (n, S, S, 3) uint8.
+        variations: (n, 4), for each image y and x of the part's upper left corner, from 0 to S - size (not
+            checked); 1 if it is mirrored left to right, else 0; and the brightness. See nn/images.py.
+        mean, std: (3,) in units of 0..255.
+        size: side of the part in pixels, at most S.
 
     Returns:
         (n, size, size, 3).
     """
-    count, height, width = images.shape[:3]
-    check(np.uint8, (count, height, width, 3), images=images)
-    check(np.int32, (count, 2), corners=corners)
-    check(np.bool_, (count,), flipped=flipped)
-    check(np.float32, (count,), brightness=brightness)
+    count, side = images.shape[:2]
+    check(np.uint8, (count, side, side, 3), images=images)
+    check(np.float32, (count, 4), variations=variations)
     check(np.float32, (3,), mean=mean, std=std)
-    if size > min(height, width):
-        raise ValueError(f"parts of {size} pixels do not fit into images of {height}x{width}; use larger images")
     out = backend.array_module(images).empty((count, size, size, 3), np.float32)
-    args = (images, corners, flipped, brightness, mean, std, out, count, height, width, size)
-    launch_each(module, "prepare_images", out.size, *args)
+    launch_each(module, "prepare_images", out.size, images, variations, mean, std, out, count, side, size)
     return out

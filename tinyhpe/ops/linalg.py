@@ -1,5 +1,8 @@
 """Matrix products."""
 
+import numpy as np
+
+from tinyhpe import backend
 from tinyhpe.ops.elementwise import unbroadcast
 from tinyhpe.tensor import Op, Sample, apply
 
@@ -29,6 +32,16 @@ class MatMul(Op):
             unbroadcast(g @ b.swapaxes(-1, -2), a.shape) if self.needs[0] else None,
             unbroadcast(a.swapaxes(-1, -2) @ g, b.shape) if self.needs[1] else None,
         )
+
+    def forward_cuda(self, xp, a, b):
+        """Two matrices may be multiplied as float16 (backend.use_float16). CuPy has tensor cores for them only."""
+        if a.ndim == b.ndim == 2:
+            a, b = (array.astype(backend.factor_dtype, copy=False) for array in (a, b))
+        return self.forward(xp, a, b).astype(np.float32, copy=False)
+
+    def backward_cuda(self, xp, g):
+        gradients = self.backward(xp, g.astype(self.a.dtype, copy=False))
+        return [None if gradient is None else gradient.astype(np.float32, copy=False) for gradient in gradients]
 
 
 def matmul(a, b):
