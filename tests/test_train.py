@@ -77,6 +77,21 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tmp_path):
     assert results[0] == results[1] != results[2]
 
 
+def test_a_step_is_told_the_poses_of_the_heads_that_it_sees(tmp_path):
+    run, columns, yaws = Run(TINY, blobs(400), tmp_path), [], []
+
+    def update(stage, images, poses):
+        assert images.shape == (TINY.batch_size, TINY.input_size, TINY.input_size, 3)
+        light = images[..., 2] - images[..., 2].min((1, 2), keepdims=True)
+        columns.extend(light.sum(1) @ np.arange(TINY.input_size) / light.sum((1, 2)))
+        yaws.extend(poses[:, 0])
+
+    run.update = update
+    for _, batch in zip(range(50), run.batches_left(), strict=False):
+        run.step("ranking", *batch)
+    assert np.corrcoef(columns, yaws)[0, 1] > 0.5  # the blobs' place; and 0 if others were mirrored
+
+
 def test_both_stages_learn_and_the_folder_holds_what_is_promised(tmp_path):
     settings = Settings(input_size=32, epochs=6, batch_size=16, lr=3e-3, balanced=False)
     training, validation = split(blobs(400))

@@ -107,7 +107,7 @@ def resident(field):
 
 
 def measure_loader():
-    """How many images a second the loader prepares: read, augmented, normalised; with 0 to 2 worker processes."""
+    """How many images a second the loader prepares: read and augmented; with 0 to 2 worker processes."""
     heads = rendered.load(LOADER_HEADS, crop_size(LOADER_INPUT))
     loader = Loader(heads, LOADER_INPUT, batch_size=32, balanced=True, seed=0)
     return [{"workers": workers, "images_per_s": images_per_second(loader, workers)} for workers in (0, 1, 2)]

@@ -42,10 +42,7 @@ IDEAS = {  # what is undone: how
     "fused batch norm": [patch(ops, "batch_norm", textbook_batch_norm)],
     "max-pool from stacks": [patch(ops, "max_pool2d", textbook.max_pool2d)],
     "Winograd's convolution": [patch(winograd, "suits", return_value=False)],
-    "runs copied as one item": [
-        patch(conv, "windows", windows_of_floats),
-        patch(winograd, "pixels", lambda array: array),
-    ],
+    "runs copied as one item": [patch(conv, "windows", windows_of_floats)],
     "chunks that stay in the cache": [patch(module, "CHUNK_VALUES", WHOLE) for module in (conv, winograd)],
     "small GEMMs without repacking": [patch(gemm, "SMALL_GEMM", 0)],
     "one im2col for both gradients": [patch(Conv2d, "backward_stride_one", Conv2d.backward_any_stride)],
