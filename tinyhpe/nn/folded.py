@@ -10,7 +10,7 @@ import math
 
 from tinyhpe.backend import array_module, suits_kernels
 from tinyhpe.ops import kernels, winograd
-from tinyhpe.ops.conv import blocks, conv2d, im2col_chunks
+from tinyhpe.ops.conv import Im2col, blocks, conv2d, pixel_chunks
 from tinyhpe.ops.norm import ROW_VALUES
 from tinyhpe.ops.pool import max_pool2d
 from tinyhpe.ops.windows import output_length
@@ -33,6 +33,7 @@ class FoldedConv:
         self.bias_row = xp.tile(self.bias, self.repeats)
         self.zero_row = xp.zeros_like(self.bias_row)
         self.stride, self.padding, self.relu = conv.stride, conv.padding, norm.relu
+        self.im2col = functools.lru_cache(maxsize=1)(Im2col)  # so its buffers serve all images of one shape
 
     def __call__(self, x, residual=None):
         """x (N, H, W, C_in) to (N, H_out, W_out, C_out); the residual has the shape of the result."""
@@ -40,7 +41,7 @@ class FoldedConv:
             y = conv2d(x, self.weight, self.stride, self.padding).data
             kernels.add_bias(kernels.cuda_module(), y, self.bias, residual, self.relu)
             return y
-        xp, k, outputs = array_module(x), len(self.weight), len(self.bias)
+        xp, (k, _, _, outputs) = array_module(x), self.weight.shape
         out_h, out_w = (output_length(length, k, self.stride, self.padding) for length in x.shape[1:3])
         y = xp.empty((len(x), out_h, out_w, outputs), x.dtype)
         y_rows, matrix = y.reshape(-1, outputs), self.weight.reshape(-1, outputs)
@@ -49,7 +50,11 @@ class FoldedConv:
             winograd.forward(self.weight_values, x, y)
             self.finish(y, residual)
             return y
-        for rows, columns in im2col_chunks(xp, x, k, self.stride, self.padding, outputs):
+        if (k, self.padding) == (1, 0):
+            chunks = pixel_chunks(xp, x, self.stride)
+        else:
+            chunks = self.im2col(xp, x.shape, x.dtype, k, self.stride, self.padding, outputs).chunks(x)
+        for rows, columns in chunks:
             out = y_rows[rows]
             xp.matmul(columns, matrix, out=blocks(out, columns))
             self.finish(out, None if residual is None else residual_rows[rows])

@@ -24,7 +24,7 @@ import numpy as np
 
 from tinyhpe import backend
 from tinyhpe.ops import gemm, kernels, winograd
-from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_padded
+from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_bordered
 from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
@@ -46,7 +46,7 @@ def chunk_shape(count, height, width, row_values):
 
 
 def im2col_chunks(xp, x, kernel, stride, padding, outputs):
-    """Yield (rows, columns) over chunks of output pixels.
+    """Iterate over (rows, columns), chunks of output pixels.
 
     `rows` is a slice of the M = N * H_out * W_out output pixels; `columns` (blocks, rows of a block, k*k*C)
     are their windows, in a buffer that the next chunk overwrites.
@@ -54,28 +54,48 @@ def im2col_chunks(xp, x, kernel, stride, padding, outputs):
     Args:
         outputs: how many values each row will be multiplied into; it decides the size of a block.
     """
-    if kernel == 1 and padding == 0:  # the pixels are the columns
-        pixels = xp.ascontiguousarray(x[:, ::stride, ::stride]).reshape(-1, x.shape[3])
-        step = max(CHUNK_ROWS, CHUNK_VALUES // x.shape[3])
-        for start in range(0, len(pixels), step):
-            yield slice(start, start + step), pixels[None, start : start + step]
-        return
-    source = windows(xp, zero_padded(xp, x, padding), kernel, stride)
-    count, out_h, out_w = source.shape[:3]
-    row_values = kernel * kernel * x.shape[3]
-    images, band = chunk_shape(count, out_h, out_w, row_values)
-    pixels = out_w * out_h if band == out_h else out_w  # each chunk has a multiple of so many rows
-    block = gemm.small_block(pixels, row_values, outputs)
-    buffer = xp.empty((images * band * out_w, row_values), x.dtype)
-    runs = buffer.view(source.dtype)
-    start = 0
-    for first in range(0, count, images):
-        for top in range(0, out_h, band):
-            chunk = source[first : first + images, top : top + band]
-            size = chunk.shape[0] * chunk.shape[1] * out_w
-            runs[:size].reshape(chunk.shape)[...] = chunk
-            yield slice(start, start + size), buffer[:size].reshape(-1, block or size, row_values)
-            start += size
+    if kernel == 1 and padding == 0:
+        return pixel_chunks(xp, x, stride)
+    return Im2col(xp, x.shape, x.dtype, kernel, stride, padding, outputs).chunks(x)
+
+
+def pixel_chunks(xp, x, stride):
+    """im2col_chunks of a 1x1 convolution without padding: the pixels are the columns."""
+    pixels = xp.ascontiguousarray(x[:, ::stride, ::stride]).reshape(-1, x.shape[3])
+    step = max(CHUNK_ROWS, CHUNK_VALUES // x.shape[3])
+    for start in range(0, len(pixels), step):
+        yield slice(start, start + step), pixels[None, start : start + step]
+
+
+class Im2col:
+    """im2col_chunks for images of one shape (N, H, W, C), in buffers that serve for any number of them."""
+
+    def __init__(self, xp, shape, dtype, kernel, stride, padding, outputs):
+        padded = zero_bordered(xp, shape, dtype, padding)
+        self.inside = padded[:, padding : padding + shape[1], padding : padding + shape[2]]
+        source = windows(xp, padded, kernel, stride)
+        count, out_h, out_w = source.shape[:3]
+        row_values = kernel * kernel * shape[3]
+        images, band = chunk_shape(count, out_h, out_w, row_values)
+        pixels = out_w * out_h if band == out_h else out_w  # each chunk has a multiple of so many rows
+        block = gemm.small_block(pixels, row_values, outputs)
+        buffer = xp.empty((images * band * out_w, row_values), dtype)
+        runs = buffer.view(source.dtype)
+        self.steps, start = [], 0  # of each chunk: its rows, its windows, the same in the buffer, once as runs
+        for first in range(0, count, images):
+            for top in range(0, out_h, band):
+                chunk = source[first : first + images, top : top + band]
+                size = chunk.shape[0] * chunk.shape[1] * out_w
+                columns = buffer[:size].reshape(-1, block or size, row_values)
+                self.steps.append((slice(start, start + size), chunk, runs[:size].reshape(chunk.shape), columns))
+                start += size
+
+    def chunks(self, x):
+        """Yield (rows, columns) for images x."""
+        self.inside[...] = x
+        for rows, chunk, runs, columns in self.steps:
+            runs[...] = chunk
+            yield rows, columns
 
 
 class Conv2d(Op):

@@ -30,15 +30,13 @@ def output_length(length, kernel, stride, padding):
     return (length + 2 * padding - kernel) // stride + 1
 
 
-def zero_padded(xp, x, padding):
-    """x inside a border of zeros, contiguous."""
-    if padding == 0:
-        return xp.ascontiguousarray(x)
-    count, height, width, channels = x.shape
-    padded = xp.empty((count, height + 2 * padding, width + 2 * padding, channels), x.dtype)
-    padded[:, :padding] = padded[:, -padding:] = 0
-    padded[:, :, :padding] = padded[:, :, -padding:] = 0
-    padded[:, padding:-padding, padding:-padding] = x
+def zero_bordered(xp, shape, dtype, padding):
+    """Room for images of a shape (N, H, W, C) inside a border of zeros: (N, H + 2 padding, W + 2 padding, C)."""
+    count, height, width, channels = shape
+    padded = xp.empty((count, height + 2 * padding, width + 2 * padding, channels), dtype)
+    if padding:
+        padded[:, :padding] = padded[:, -padding:] = 0
+        padded[:, :, :padding] = padded[:, :, -padding:] = 0
     return padded
 
 
