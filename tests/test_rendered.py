@@ -1,5 +1,7 @@
 """Rendered heads as a data set: reproducible, cached, complete or absent, and readable as 300W-LP."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,17 @@ def test_image_i_of_a_seed_is_the_same_whatever_the_count_and_the_workers(tmp_pa
     assert np.array_equal(long.images[-1], last.image)
     assert np.array_equal(long.poses[-1], last.pose)
     assert len(long) == len(long.names) == rendered.CHUNK + 2
+
+
+def test_a_script_that_its_workers_would_run_again_ends_with_the_reason(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tinyhpe.datasets import rendered\n"
+        f"rendered.load({rendered.CHUNK + 1}, 16, cache={str(tmp_path)!r}, workers=2, progress=False)\n"
+    )
+    finished = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 1
+    assert "InputError: a process that renders heads died" in finished.stderr.splitlines()[-1]
 
 
 def test_the_second_call_reads_the_file(tmp_path, monkeypatch):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -113,7 +115,7 @@ def _in_parallel(work, count, workers, progress):
     """Yields work(indices) for chunks of range(count), in order; in this process if one chunk or worker is enough.
 
     Processes are spawned, not forked: a fork of a process with threads (as BLAS has) can hang. So a script that
-    calls this needs the usual `if __name__ == "__main__":`.
+    calls this needs the usual `if __name__ == "__main__":`; without it the workers die, and InputError says so.
     """
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     workers = min(workers or cores(), len(chunks))
@@ -123,10 +125,19 @@ def _in_parallel(work, count, workers, progress):
                 yield work(chunk)
                 bar.update(len(chunk))
             return
-        with multiprocessing.get_context("spawn").Pool(workers, initializer=leave_interrupts_to_parent) as pool:
-            for chunk, result in zip(chunks, pool.imap(work, chunks), strict=True):
+        spawn = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, spawn, initializer=leave_interrupts_to_parent)
+        try:
+            for chunk, result in zip(chunks, pool.map(work, chunks), strict=True):
                 yield result
                 bar.update(len(chunk))
+        except BrokenProcessPool:
+            raise InputError(
+                "a process that renders heads died: killed, out of memory, or started by a script without "
+                "`if __name__ == '__main__':`; see what it said above"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 # -------------------------------------------------------------------------------------------- a folder of photos
