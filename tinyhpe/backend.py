@@ -47,8 +47,8 @@ def fingerprint(array):
     """Return a number that changes when the values of a NumPy array change in place; None for anything else.
 
     All values of a small array count, of a larger one 64, evenly spread: so a change of a few elements of a
-    large array may be missed, a change of most of them is not. Each of the 64 may have to come from main memory,
-    1 to 4 microseconds in all. (CuPy arrays have none: to read them, the CPU would wait for the GPU.)
+    large array may be missed, a change of most of them is not. (CuPy arrays have none: to read them, the CPU
+    would wait for the GPU.)
     """
     if not isinstance(array, np.ndarray):
         return None
