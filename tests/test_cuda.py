@@ -339,7 +339,7 @@ def test_a_wrong_shape_is_explained_as_on_the_cpu(cupy, action, message):
 
 def step(model, images, poses, adam):
     """One step of training; the loss, where it was computed."""
-    loss = sum(model.loss("ranking", images, poses).values())
+    loss = model.loss("ranking", images, poses).sum()
     adam.zero_grad()
     loss.backward(adam.loss_gradient)
     adam.step()

@@ -179,17 +179,33 @@ def test_a_loss_that_is_used_twice_goes_back_on_the_cpu():
     np.testing.assert_allclose(scores.grad, np.array([-2, 2]) / (1 + np.e), rtol=1e-6)
 
 
-def test_same_loss_is_equation_1_pair_by_pair():
+def pair_by_pair(scores, levels, loss):
+    """The mean of loss(s_i, s_j, level_i, level_j) over all pairs of images but those of an image with itself."""
+    pairs = [(i, j) for i in range(len(scores)) for j in range(len(scores)) if i != j]
+    return np.mean([loss(scores[i], scores[j], levels[i], levels[j]) for i, j in pairs])
+
+
+def test_the_ranking_losses_of_several_angles_are_those_of_their_pairs_one_by_one():
     rng = np.random.default_rng(0)
-    scores, levels = rng.normal(size=5), np.array([1, 1, 2, 3, 3])
-    expected = []
-    for i in range(5):
-        for j in range(5):
-            p = 1 / (1 + np.exp(-(0.3 - 2.0 * abs(scores[i] - scores[j]))))
-            if i != j:
-                expected.append(-np.log(p) if levels[i] == levels[j] else -np.log(1 - p))
-    loss = ops.pairwise_same_loss(Tensor(scores), levels, Tensor(np.array(0.3)), Tensor(np.array(2.0)))
-    np.testing.assert_allclose(loss.item(), np.mean(expected), rtol=1e-12)
+    scores, levels = rng.normal(size=(5, 2)), np.array([[1, 1, 2, 3, 3], [9, 5, 5, 5, 0]]).T
+    intercept, slope = np.array([0.3, -0.2]), np.array([2.0, 0.5])
+
+    def order(s, other, level, other_level):
+        p, target = special.expit(s - other), 0.5 + 0.5 * np.sign(level - other_level)
+        return -target * np.log(p) - (1 - target) * np.log(1 - p)
+
+    def same(s, other, level, other_level):  # equation 1
+        p = special.expit(intercept[angle] - slope[angle] * abs(s - other))
+        return -np.log(p) if level == other_level else -np.log(1 - p)
+
+    got = [
+        ops.pairwise_order_loss(Tensor(scores), levels).data,
+        ops.pairwise_same_loss(Tensor(scores), levels, Tensor(intercept), Tensor(slope)).data,
+    ]
+    for angle in range(2):
+        for losses, loss in zip(got, (order, same), strict=True):
+            wanted = pair_by_pair(scores[:, angle], levels[:, angle], loss)
+            np.testing.assert_allclose(losses[angle], wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -181,19 +181,18 @@ class Run:
     def update(self, stage, images, poses):
         """Forward, backward, and a step of the optimizer; the losses are kept for look_at_losses()."""
         losses = self.model.loss(stage, Tensor(images), poses)
-        self.unseen.append([losses[angle].data for angle in ANGLES])
+        self.unseen.append(losses.data)
         if len(self.unseen) == LOOK_EVERY[self.device]:
             self.look_at_losses()
         self.optimizer.zero_grad()
-        sum(losses.values()).backward(self.optimizer.loss_gradient)
+        losses.sum().backward(self.optimizer.loss_gradient)
         self.optimizer.step()
 
     def look_at_losses(self):
         """Fetch the losses that nobody has looked at, in one go, and add them up; raises InputError for a NaN."""
         if not self.unseen:
             return
-        losses = [loss for of_step in self.unseen for loss in of_step]
-        values = backend.to_numpy(backend.array_module(*losses).stack(losses)).reshape(-1, len(ANGLES))
+        values = backend.to_numpy(backend.array_module(*self.unseen).stack(self.unseen))
         self.unseen = []
         for of_step in values.tolist():
             seen = dict(zip(ANGLES, of_step, strict=True))

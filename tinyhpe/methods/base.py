@@ -39,7 +39,7 @@ class Method(Module):
         """Prepare for a training stage; `crops` are the training data."""
 
     def loss(self, stage, images, poses):
-        """Return the loss of each angle, {"yaw": scalar tensor, ...}.
+        """Return the losses of yaw, pitch and roll, a tensor (3,).
 
         Args:
             stage: one of `stages`.

@@ -3,13 +3,11 @@
 from tinyhpe import ops
 from tinyhpe.backend import array_module
 from tinyhpe.methods.base import ANGLE_UNIT, Method
-from tinyhpe.pose.metrics import ANGLES
 
 
 def regression_loss(outputs, poses):
-    """Mean squared error of each angle, in units of 30 degrees squared."""
-    targets = array_module(outputs.data).asarray(poses / ANGLE_UNIT)
-    return {angle: ops.mse(outputs[:, i], targets[:, i]) for i, angle in enumerate(ANGLES)}
+    """Mean squared error of each angle (3,), in units of 30 degrees squared."""
+    return ops.mse(outputs, array_module(outputs.data).asarray(poses / ANGLE_UNIT), axis=0)
 
 
 class Direct(Method):

@@ -18,14 +18,11 @@ class HopeNet(Method):
 
     def loss(self, stage, images, poses):
         logits = self(images).reshape((-1, len(ANGLES), LEVELS))
-        xp, losses = array_module(logits.data), {}
+        xp = array_module(logits.data)
         levels, poses = xp.asarray(angle_to_level(poses)), xp.asarray(poses)
-        centres = xp.asarray(level_centres()[:, None], np.float32)
-        for i, angle in enumerate(ANGLES):
-            cross_entropy = ops.cross_entropy(logits[:, i], levels[:, i])
-            expected = ops.softmax(logits[:, i]) @ centres
-            losses[angle] = cross_entropy + ALPHA * ops.mse(expected[:, 0], poses[:, i])
-        return losses
+        cross_entropy = ops.cross_entropy(logits, levels, axis=0)
+        expected = (ops.softmax(logits) * xp.asarray(level_centres(), np.float32)).sum(axis=-1)
+        return cross_entropy + ALPHA * ops.mse(expected, poses, axis=0)
 
     def decode(self, outputs):
         logits = outputs.reshape(-1, len(ANGLES), LEVELS).astype(float)

@@ -31,11 +31,10 @@ class Siamese(Method):
         outputs = self(images)
         if stage == "fine-tuning":
             return regression_loss(outputs, poses)
-        levels = array_module(outputs.data).asarray(angle_to_level(poses))
-        return {angle: self.pair_loss(i, outputs[:, i], levels[:, i]) for i, angle in enumerate(ANGLES)}
+        return self.pair_loss(outputs, array_module(outputs.data).asarray(angle_to_level(poses)))
 
-    def pair_loss(self, angle, scores, levels):
-        """The ensemble layer of one angle (0, 1, 2): all pairs of the batch."""
+    def pair_loss(self, scores, levels):
+        """The ensemble layer: all pairs of the batch, angle by angle; scores and levels (n, 3) to losses (3,)."""
         return ops.pairwise_order_loss(scores, levels)
 
     def begin_stage(self, stage, crops):
@@ -64,5 +63,5 @@ class SiameseSame(Siamese):
         self.intercept = Parameter(np.zeros(3, np.float32))
         self.slope = Parameter(np.ones(3, np.float32))
 
-    def pair_loss(self, angle, scores, levels):
-        return ops.pairwise_same_loss(scores, levels, self.intercept[angle], self.slope[angle])
+    def pair_loss(self, scores, levels):
+        return ops.pairwise_same_loss(scores, levels, self.intercept, self.slope)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinyhpe.backend import array_module
 from tinyhpe.ops.elementwise import exp, power
 from tinyhpe.ops.reduce import mean
 from tinyhpe.tensor import Op, Sample, apply
@@ -56,10 +57,10 @@ def check_same_shape(name, prediction, target):
         )
 
 
-def bce_with_logits(logits, targets):
-    """Mean binary cross-entropy of logits against an array of targets in [0, 1] of the same shape."""
+def bce_with_logits(logits, targets, axis=None):
+    """Binary cross-entropy of logits against an array of targets in [0, 1] of the same shape; mean over `axis`."""
     check_same_shape("bce_with_logits", logits, targets)
-    return mean(apply(BCEWithLogits(targets), logits))
+    return mean(apply(BCEWithLogits(targets), logits), axis)
 
 
 def log_softmax(logits):
@@ -72,20 +73,22 @@ def softmax(logits):
     return exp(log_softmax(logits))
 
 
-def cross_entropy(logits, labels):
-    """Mean of -log p(label): logits (N, K), labels N integers in [0, K)."""
-    fits = logits.ndim == 2 and logits.shape[:1] == labels.shape
+def cross_entropy(logits, labels, axis=None):
+    """-log p(label), the mean over `axis` of the labels: logits (..., K), labels (...), integers in [0, K)."""
+    fits = logits.ndim > 0 and logits.shape[:-1] == labels.shape
     if fits and isinstance(labels, np.ndarray):  # to look at labels on a GPU, the CPU would wait for it
-        fits = not ((labels < 0) | (labels >= logits.shape[1])).any()
+        fits = not ((labels < 0) | (labels >= logits.shape[-1])).any()
     if not fits:
         raise ValueError(
-            f"cross_entropy of logits {logits.shape} and labels {labels.shape}: expected logits (N, K) and N "
-            "labels from 0 to K - 1"
+            f"cross_entropy of logits {logits.shape} and labels {labels.shape}: expected logits (..., K) and "
+            "labels (...) from 0 to K - 1"
         )
-    return -mean(log_softmax(logits)[range(len(labels)), labels])
+    rows = log_softmax(logits).reshape((labels.size, logits.shape[-1]))
+    chosen = rows[array_module(labels).arange(labels.size), labels.reshape(-1)]
+    return -mean(chosen.reshape(labels.shape), axis)
 
 
-def mse(prediction, target):
-    """Mean squared error against an array of the same shape."""
+def mse(prediction, target, axis=None):
+    """Mean squared error against an array of the same shape; mean over `axis`."""
     check_same_shape("mse", prediction, target)
-    return mean(power(prediction - target, 2))
+    return mean(power(prediction - target, 2), axis)
