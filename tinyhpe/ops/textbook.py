@@ -83,8 +83,8 @@ def pairwise_order(scores, levels):
     for i in range(n):
         for j in range(n):
             if i != j:
-                target = 1.0 if levels[i] > levels[j] else 0.5 if levels[i] == levels[j] else 0.0
-                total = binary_cross_entropy(scores[i] - scores[j], target) + total
+                target = (levels[i] > levels[j]) + 0.5 * (levels[i] == levels[j])
+                total = binary_cross_entropy(scores[i] - scores[j], target.astype(scores.dtype)) + total
     return total * (1 / (n * (n - 1)))
 
 
