@@ -1,4 +1,4 @@
-"""Why there is no usable GPU: one clear line for each kind of bad luck; the switches for TF32 and float16."""
+"""Why there is no usable GPU: one clear line for each kind of bad luck; the switch for TF32 and float16."""
 
 import re
 import shutil
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from tinyhpe import backend
@@ -83,60 +82,20 @@ def test_the_installed_packages_with_cupy_in_them_are_found_by_name(monkeypatch)
     assert backend.installed_cupy_packages() == ["numpy", "pytest"]
 
 
-@pytest.fixture
-def unused_gpu(monkeypatch):
-    """As at the start of a program: nobody has asked for the GPU yet."""
-    monkeypatch.setenv("CUPY_TF32", "0")
-    backend.probe_cuda.cache_clear()
-    yield monkeypatch
-    backend.probe_cuda.cache_clear()
-
-
-def test_tf32_is_asked_for_before_the_first_product_and_not_after(unused_gpu):
-    asked = []
-    cupy = fake_cupy()
-    cupy.arange = lambda *_, **__: asked.append(backend.os.environ["CUPY_TF32"]) or FakeArray()
-    unused_gpu.setitem(sys.modules, "cupy", cupy)
-    backend.use_tf32()
-    assert asked == ["1"]
-    with pytest.raises(RuntimeError, match="call it before all else"):
-        backend.use_tf32()
-
-
-def test_a_gpu_without_tf32_says_what_to_do(unused_gpu):
-    unused_gpu.setitem(sys.modules, "cupy", fake_cupy(capability="75"))
-    with pytest.raises(InputError, match=r"TF32 needs .* 8\.0 .* this one is of 7\.5; use --precision float32"):
-        backend.use_tf32()
-
-
-def test_float16_is_for_machines_with_a_gpu_and_for_the_whole_process(monkeypatch):
-    monkeypatch.setattr(backend, "factor_dtype", np.float32)
-    monkeypatch.setattr(backend, "probe_cuda", lambda: (None, "there is none"))
-    with pytest.raises(InputError, match="no usable GPU: there is none; use --device cpu"):
-        backend.use_float16()
-    assert backend.factor_dtype == np.float32
+@pytest.mark.parametrize("name", ["tf32", "float16"])
+def test_another_precision_is_for_gpus_that_have_it_and_for_the_whole_process(monkeypatch, name):
+    monkeypatch.setattr(backend, "precision", "float32")
+    for cupy, reason, message in [
+        (None, "there is none", "no usable GPU: there is none; use --device cpu"),
+        (fake_cupy(capability="75"), "", r"TF32 needs .* 8\.0 .* this one is of 7\.5; use --precision float32"),
+    ][: 2 if name == "tf32" else 1]:
+        monkeypatch.setattr(backend, "probe_cuda", lambda found=(cupy, reason): found)
+        with pytest.raises(InputError, match=message):
+            backend.use_precision(name)
+        assert backend.precision == "float32"
     monkeypatch.setattr(backend, "probe_cuda", lambda: (fake_cupy(), ""))
-    backend.use_float16()
-    assert backend.factor_dtype == np.float16
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize(("before", "least", "most"), [("", 1e-9, 5e-6), ("backend.use_tf32()", 1e-5, 3e-3)])
-def test_tf32_rounds_the_factors_of_a_product_to_eleven_bits(before, least, most):
-    cupy, reason = backend.probe_cuda()
-    if cupy is None or backend.compute_capability(cupy) < backend.OLDEST_WITH_TF32:
-        pytest.skip(reason or "this GPU has no TF32")
-    code = f"""
-import numpy as np
-from tinyhpe import backend
-{before}
-a = np.random.default_rng(0).uniform(0.5, 1.5, (512, 512)).astype(np.float32)
-product = backend.to_numpy(backend.to_device(a, "cuda") @ backend.to_device(a, "cuda"))
-exact = a.astype(float) @ a
-print(abs(product / exact - 1).max())
-"""  # a process of its own, since CuPy decides once
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert least < float(result.stdout) < most
+    backend.use_precision(name)
+    assert backend.precision == name
 
 
 GPU_SCRIPT = Path(__file__).parents[1] / ".ci" / "gpu"

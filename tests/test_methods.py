@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tests.test_cuda import cupy  # noqa: F401  a fixture
 from tinyhpe import methods
 from tinyhpe.errors import InputError
 from tinyhpe.methods.hopenet import HopeNet
@@ -96,7 +95,7 @@ def test_prediction_looks_at_the_centre_and_leaves_the_statistics_alone():
     assert model.training
 
 
-def test_a_gpu_is_sent_bytes_and_answers_as_the_cpu_does(cupy, monkeypatch):  # noqa: F811
+def test_a_gpu_is_sent_bytes_and_answers_as_the_cpu_does(cupy, monkeypatch):
     images, _ = some_crops(3)
     model, sent, asarray = methods.build("direct", input_size=32), [], cupy.asarray
     expected = model.predict(images)

@@ -8,12 +8,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
 
-from tests.test_cuda import cupy  # noqa: F401  a fixture
 from tinyhpe import backend, methods, optim
 from tinyhpe.datasets.crops import HeadCrops
 from tinyhpe.errors import InputError
@@ -158,7 +156,7 @@ def test_too_few_images_and_a_diverging_loss_are_said_in_one_line(tmp_path):
 
 
 @pytest.fixture
-def waits(cupy, monkeypatch):  # noqa: F811
+def waits(cupy, monkeypatch):
     """A list that grows whenever the program asks the pretended GPU for a value, and so would wait for it."""
     waits, array = [], cupy.ndarray
 
@@ -180,7 +178,6 @@ def waits(cupy, monkeypatch):  # noqa: F811
         self[...] = cupy.asarray(values)
 
     monkeypatch.setattr(array, "set", set_values, raising=False)
-    cupy.cuda = mock.MagicMock(alloc_pinned_memory=bytearray)
     return waits
 
 
@@ -210,7 +207,7 @@ def test_no_step_waits_for_the_gpu_but_every_other_one_to_fetch_the_losses(tmp_p
 
 @pytest.mark.parametrize("cupy", ["emulated"], indirect=True)
 def test_a_run_in_float16_waits_no_more_and_is_resumed_with_its_loss_scale(tmp_path, monkeypatch, waits):
-    monkeypatch.setattr(backend, "factor_dtype", np.float16)
+    monkeypatch.setattr(backend, "precision", "float16")
     monkeypatch.setattr(optim, "FIRST_SCALE", 2.0**8)  # so low that no gradient overflows
     monkeypatch.setattr(optim, "GROWTH_INTERVAL", 2)  # the run has four steps
     settings = Settings(

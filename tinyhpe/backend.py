@@ -7,7 +7,6 @@ import contextlib
 import ctypes
 import functools
 import importlib.metadata
-import os
 import sys
 
 import numpy as np
@@ -17,7 +16,7 @@ from tinyhpe.errors import InputError
 CUPY_PACKAGES = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
 OLDEST_GPU, OLDEST_WITH_TF32 = 7.5, 8.0  # compute capability
 
-factor_dtype = np.float32  # what a GPU multiplies matrices in, see use_float16()
+precision = "float32"  # of matrix products on a GPU, see use_precision()
 
 
 def array_module(*arrays):
@@ -120,40 +119,32 @@ def compute_capability(cupy):
     return int(cupy.cuda.Device().compute_capability) / 10  # a text, "75"
 
 
-def use_tf32():
-    """Multiply float32 matrices on tensor cores, from now on and in the whole process.
+def use_precision(name):
+    """Multiply float32 matrices on a GPU in another precision, from now on and in the whole process.
 
-    They round the factors to 11 significant bits instead of 24 (NVIDIA's TF32), and sum in float32. CuPy decides
-    once, at its first product of float32 matrices (CUPY_TF32 in its documentation): call this before all else.
+    Conv2d and MatMul do so; all else stays float32. The factors are rounded to 11 significant bits instead of
+    24, for the GPU's tensor cores, and the products summed in float32.
+
+    Args:
+        name: "float32"; "tf32", which keeps the range of float32 (NVIDIA's TF32); or "float16", in which nothing
+            is smaller than 6e-8 or larger than 65504, so that training needs optim.LossScale.
 
     Raises:
         InputError: there is no usable GPU, or it is too old for TF32.
-        RuntimeError: the GPU was used before.
     """
-    if probe_cuda.cache_info().currsize:
-        raise RuntimeError("use_tf32() would have no effect, the GPU has been in use: call it before all else")
-    os.environ["CUPY_TF32"] = "1"
+    global precision
     capability = compute_capability(device_module("cuda"))
-    if capability < OLDEST_WITH_TF32:
+    if name == "tf32" and capability < OLDEST_WITH_TF32:
         raise InputError(
             f"TF32 needs a GPU of compute capability {OLDEST_WITH_TF32} (A100, RTX 30) or newer, this one is of "
             f"{capability}; use --precision float32"
         )
+    precision = name
 
 
-def use_float16():
-    """Multiply float32 matrices on a GPU as float16, on tensor cores, from now on and in the whole process.
-
-    Conv2d and MatMul round the factors to float16: 11 significant bits, nothing smaller than 6e-8 or larger than
-    65504. The products are summed in float32, the sums rounded to float16. All else stays float32. For so small a
-    range training needs optim.LossScale.
-
-    Raises:
-        InputError: there is no usable GPU.
-    """
-    global factor_dtype
-    device_module("cuda")
-    factor_dtype = np.float16
+def factor_dtype():
+    """The dtype of matrices that a GPU multiplies, see use_precision()."""
+    return np.float16 if precision == "float16" else np.float32
 
 
 def device_module(device):

@@ -165,12 +165,12 @@ def add_precision(command, default="float32"):
 
 
 def set_precision(precision, device):
-    """Switch TF32 or float16 on if it was asked for; before the GPU is used for anything."""
+    """Switch TF32 or float16 on if it was asked for."""
     if precision == "float32":
         return
     if device == "cpu":
         raise InputError(f"--precision {precision} is for GPUs: add --device cuda")
-    {"tf32": backend.use_tf32, "float16": backend.use_float16}[precision]()
+    backend.use_precision(precision)
 
 
 def number_type(kind, low, high, name):

@@ -127,9 +127,9 @@ class LossScale:
 
 
 def loss_scale_for(device):
-    """A new LossScale where a device multiplies matrices as float16 (backend.use_float16), else None."""
+    """A new LossScale where a device multiplies matrices as float16 (backend.use_precision), else None."""
     xp = backend.device_module(device)
-    return LossScale(xp) if xp is not np and backend.factor_dtype == np.float16 else None
+    return LossScale(xp) if xp is not np and backend.precision == "float16" else None
 
 
 class Adam(Optimizer):

@@ -12,6 +12,7 @@ import numpy as np
 from tinyhpe import backend, ops
 from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, beside_torch, example, our_step
 from tinyhpe.nn import resnet
+from tinyhpe.ops import cublas
 from tinyhpe.ops.conv import Conv2d
 from tinyhpe.ops.linalg import MatMul
 from tinyhpe.tensor import Tensor, backward_order
@@ -46,11 +47,12 @@ def run(torch_resnet, names, report):
 
 def ceilings(cupy):
     """The most that this card does: GFLOP/s of a large matrix product, GB/s of a large copy."""
-    a = cupy.ones((GEMM_SIDE, GEMM_SIDE), backend.factor_dtype)
+    a = cupy.ones((GEMM_SIDE, GEMM_SIDE), backend.factor_dtype())
+    out = cupy.empty(a.shape, np.float32)
     source = cupy.ones(COPY_VALUES, np.float32)
     target = cupy.empty_like(source)
     clock = cupy.cuda.Event, cupy.cuda.get_elapsed_time
-    gemm = milliseconds(lambda: cupy.dot(a, a), *clock)
+    gemm = milliseconds(lambda: cublas.product(a, a, out), *clock)
     copy = milliseconds(lambda: cupy.copyto(target, source), *clock)
     return {"gemm_gflops": 2 * GEMM_SIDE**3 / gemm / 1e6, "copy_gbytes": 2 * source.nbytes / copy / 1e6}
 
@@ -62,8 +64,8 @@ def measure(cupy, torch_resnet, name, batch, ceiling):
     cupy.get_default_memory_pool().free_all_blocks()  # torch has a pool of its own
     theirs = [None, None]
     if torch_resnet:
-        float16 = backend.factor_dtype == np.float16
-        steps = [torch_resnet.step(workload, layout, OUTPUTS, "cuda", float16) for layout in (False, True)]
+        layouts = [(workload, last, OUTPUTS, "cuda", backend.precision) for last in (False, True)]
+        steps = [torch_resnet.step(*layout) for layout in layouts]
         theirs = [milliseconds(step, *torch_resnet.CLOCK) for step in steps]
     flops, bytes_moved = (batch * amount for amount in cost_of_one_image(workload))
     return {

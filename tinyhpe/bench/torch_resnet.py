@@ -54,12 +54,15 @@ def build(name, outputs, stem):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
 
 
-def step(workload, channels_last, outputs, device="cpu", float16=False):
+def step(workload, channels_last, outputs, device="cpu", precision="float32"):
     """Return a function that does the work of workloads.our_step once, eagerly, with torch's fused Adam.
 
     Args:
-        float16: train with torch's mixed precision and its loss scaling.
+        precision: of matrix products and convolutions on a GPU; "tf32", or "float16": torch's mixed precision with
+            its loss scaling. (Left alone, torch takes TF32 for convolutions, float32 for other products.)
     """
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    float16 = precision == "float16"
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = build(workload.network, outputs, workload.stem).to(device, memory_format=layout)
     images = torch.randn(workload.batch, 3, workload.size, workload.size).to(device, memory_format=layout)

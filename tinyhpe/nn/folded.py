@@ -11,9 +11,11 @@ import math
 from tinyhpe.backend import array_module, suits_kernels
 from tinyhpe.ops import kernels, winograd
 from tinyhpe.ops.conv import Im2col, blocks, conv2d, pixel_chunks
+from tinyhpe.ops.linalg import linear
 from tinyhpe.ops.norm import ROW_VALUES
 from tinyhpe.ops.pool import max_pool2d
 from tinyhpe.ops.windows import output_length
+from tinyhpe.tensor import Tensor
 
 
 class FoldedConv:
@@ -95,7 +97,7 @@ class FoldedResNet:
             x = max_pool2d(x, self.maxpool.kernel, self.maxpool.stride, self.maxpool.padding).data
         for block in self.blocks:
             x = block(x)
-        return x.mean(axis=(1, 2)) @ self.fc.weight.data + self.fc.bias.data
+        return linear(Tensor(x.mean(axis=(1, 2))), self.fc.weight, self.fc.bias).data
 
 
 class FoldedBlock:

@@ -15,7 +15,7 @@ Layout: images (N, H, W, C), weights (k, k, C_in, C_out). Seven ideas make it fa
    output pixel, of the part of its window that lies in the image, multiplies no zeros.
 
 On a GPU (forward_cuda) only im2col and chunks are left: a kernel lays out the windows, and a chunk is 256 MB. What
-is multiplied there may be float16 (backend.use_float16).
+is multiplied there may be float16 (backend.use_precision).
 """
 
 import functools
@@ -23,7 +23,7 @@ import functools
 import numpy as np
 
 from tinyhpe import backend
-from tinyhpe.ops import gemm, kernels, winograd
+from tinyhpe.ops import cublas, gemm, kernels, winograd
 from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_bordered
 from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
@@ -184,10 +184,10 @@ class Conv2d(Op):
     def forward_cuda(self, xp, x, weight):
         """A kernel lays out the windows of as many images as memory permits, one GEMM multiplies them."""
         y = xp.empty(self.output_shape(x, weight), x.dtype)
-        self.x, self.weight = (xp.ascontiguousarray(array, backend.factor_dtype) for array in (x, weight))
+        self.x, self.weight = (xp.ascontiguousarray(array, backend.factor_dtype()) for array in (x, weight))
         matrix = self.weight.reshape(-1, y.shape[3])
         for images in self.chunks_cuda(y.shape):
-            gemm.product(xp, self.columns_cuda(images), matrix, out=y[images].reshape(-1, y.shape[3]))
+            cublas.product(self.columns_cuda(images), matrix, out=y[images].reshape(-1, y.shape[3]))
         return y
 
     def backward_cuda(self, xp, g):
@@ -199,7 +199,7 @@ class Conv2d(Op):
             if self.needs[0]:
                 self.col2im_cuda(xp, g_rows, dx[images])
             if self.needs[1]:
-                product = gemm.product(xp, self.columns_cuda(images).T, g_rows)
+                product = cublas.product(self.columns_cuda(images).T, g_rows)
                 dw = product if dw is None else dw + product
         return dx, dw.reshape(self.weight.shape) if self.needs[1] else None
 
@@ -222,9 +222,9 @@ class Conv2d(Op):
         k, _, c_in, c_out = self.weight.shape
         matrix = self.weight.reshape(-1, c_out)
         if (k, self.stride, self.padding) == (1, 1, 0):
-            gemm.product(xp, g_rows, matrix.T, out=dx.reshape(-1, c_in))
+            cublas.product(g_rows, matrix.T, out=dx.reshape(-1, c_in))
         else:
-            columns = gemm.product(xp, g_rows, matrix.T)
+            columns = cublas.product(g_rows, matrix.T)
             kernels.col2im(kernels.cuda_module(), columns, dx, k, self.stride, self.padding)
 
     def mostly_border(self):

@@ -1,11 +1,9 @@
 """Matrix products in blocks that OpenBLAS multiplies as they lie; larger matrices it repacks before.
 
-With few channels the repacking is a quarter of the time. And product(), for a GPU.
+With few channels the repacking is a quarter of the time.
 """
 
 import functools
-
-import numpy as np
 
 SMALL_GEMM = 10**6  # rows * inner length * columns that OpenBLAS multiplies without repacking
 LEAST = 64  # rows, or columns, that are worth a call
@@ -24,17 +22,3 @@ def small_block(length, inner, other):
 def largest_divisor(number, low, high):
     """The largest divisor of `number` from low to high, or 0 if there is none."""
     return next((divisor for divisor in range(min(number, high), low - 1, -1) if number % divisor == 0), 0)
-
-
-def product(xp, a, b, out=None):
-    """a @ b in float32, put into `out` if given, of two matrices on a GPU: both float32, or both float16.
-
-    cuBLAS sums products of float16 in float32, but CuPy has the sums rounded to float16: infinite beyond 65504.
-    """
-    if a.dtype == np.float32:
-        return xp.dot(a, b, out=out)
-    rounded = xp.dot(a, b)
-    if out is None:
-        return rounded.astype(np.float32)
-    out[...] = rounded
-    return out

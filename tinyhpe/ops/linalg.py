@@ -1,8 +1,7 @@
 """Matrix products."""
 
-import numpy as np
-
 from tinyhpe import backend
+from tinyhpe.ops import cublas
 from tinyhpe.ops.elementwise import unbroadcast
 from tinyhpe.tensor import Op, Sample, apply
 
@@ -17,12 +16,16 @@ class MatMul(Op):
         yield Sample((rng.normal(size=(2, 1, 2, 3)), rng.normal(size=(3, 3, 2))))
         yield Sample((rng.normal(size=(2, 3, 2, 3)), rng.normal(size=(1, 3, 2))))
 
-    def forward(self, xp, a, b):
+    def check_shapes(self, a, b):
+        """Raise ValueError unless a and b can be multiplied."""
         if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
             raise ValueError(
                 f"matmul of shapes {a.shape} and {b.shape}: both need two or more dimensions, and the last "
                 "of the first must equal the last but one of the second; reshape or transpose one of them"
             )
+
+    def forward(self, xp, a, b):
+        self.check_shapes(a, b)
         self.a, self.b = a, b
         return a @ b
 
@@ -34,14 +37,21 @@ class MatMul(Op):
         )
 
     def forward_cuda(self, xp, a, b):
-        """Two matrices may be multiplied as float16 (backend.use_float16). CuPy has tensor cores for them only."""
-        if a.ndim == b.ndim == 2:
-            a, b = (array.astype(backend.factor_dtype, copy=False) for array in (a, b))
-        return self.forward(xp, a, b).astype(np.float32, copy=False)
+        """Two matrices in the precision of backend.use_precision; stacks of them by CuPy, in float32."""
+        self.check_shapes(a, b)
+        if a.ndim > 2 or b.ndim > 2:
+            return self.forward(xp, a, b)
+        self.a, self.b = (array.astype(backend.factor_dtype(), copy=False) for array in (a, b))
+        return cublas.product(self.a, self.b)
 
     def backward_cuda(self, xp, g):
-        gradients = self.backward(xp, g.astype(self.a.dtype, copy=False))
-        return [None if gradient is None else gradient.astype(np.float32, copy=False) for gradient in gradients]
+        if self.a.ndim > 2 or self.b.ndim > 2:
+            return self.backward(xp, g)
+        g = g.astype(self.a.dtype, copy=False)
+        return (
+            cublas.product(g, self.b.T) if self.needs[0] else None,
+            cublas.product(self.a.T, g) if self.needs[1] else None,
+        )
 
 
 def matmul(a, b):

@@ -1,0 +1,139 @@
+"""A GPU for machines without one: what the engine uses of CuPy, and of the library cuBLAS, done by the CPU.
+
+The arrays are lesson 1's pretended ones, as strict as CuPy about NumPy arrays that come near them. The kernels are
+those of ops/kernels.cu, run by tinyhpe.emulator.
+"""
+
+import ctypes
+from ctypes import c_int, c_size_t, c_void_p
+from types import SimpleNamespace
+from unittest import mock
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import as_strided
+from scipy.linalg import blas
+
+from tests.test_tensor import pretend_gpu
+from tinyhpe import backend
+from tinyhpe.emulator import CpuModule
+from tinyhpe.errors import InputError
+from tinyhpe.ops import cublas, kernels
+
+
+class EmulatedModule:
+    """cupy.RawModule for pretended arrays."""
+
+    launches = []  # noqa: RUF012  the names of the kernels that ran
+
+    def __init__(self, code):
+        self.module = CpuModule(code)
+
+    def compile(self):
+        pass
+
+    def get_function(self, name):
+        function = self.module.get_function(name)
+
+        def run(grid, block, args):
+            self.launches.append(name)
+            function(grid, block, [getattr(arg, "on_device", arg) for arg in args])
+
+        return run
+
+
+@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def cupy(request, monkeypatch):
+    """The module of the device's arrays. Its empty() gives NaN, so that an output that nobody writes is seen."""
+    if request.param == "gpu":
+        module, reason = backend.probe_cuda()
+        if module is None:
+            pytest.skip(reason)
+        monkeypatch.setattr(module, "empty", poisoned(module.empty))
+        yield module
+        return
+    with pretend_gpu(monkeypatch) as module:
+        complete(module)
+        address = property(lambda array: SimpleNamespace(ptr=array.on_device.ctypes.data))
+        monkeypatch.setattr(module.ndarray, "data", address, raising=False)
+        monkeypatch.setattr(backend, "probe_cuda", lambda: (module, ""))
+        library = cublas.Cublas(module, PretendCublas())
+        monkeypatch.setattr(cublas, "cublas", lambda: library)
+        monkeypatch.setattr(EmulatedModule, "launches", [])
+        kernels.cuda_module.cache_clear()
+        try:
+            kernels.cuda_module()
+        except InputError as reason:
+            pytest.skip(str(reason))
+        yield module
+        kernels.cuda_module.cache_clear()
+
+
+def complete(module):
+    """What the lesson can do without."""
+    from checks.pretend_gpu import on_device
+
+    module.empty, module.RawModule, module.add = poisoned(module.empty), EmulatedModule, on_device(np.add)
+    module.add.at = on_device(np.add.at)
+    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=on_device(as_strided)))
+    module.cuda = mock.MagicMock(
+        Device=lambda: SimpleNamespace(compute_capability="80"),
+        alloc=lambda size: SimpleNamespace(ptr=1),
+        get_current_stream=lambda: mock.MagicMock(ptr=1),
+        alloc_pinned_memory=bytearray,
+    )
+
+
+def poisoned(empty):
+    def empty_with_nan(*args, **settings):
+        array = empty(*args, **settings)
+        array[...] = np.nan if array.dtype.kind == "f" else 255
+        return array
+
+    return empty_with_nan
+
+
+class PretendCublas:
+    """libcublas, as NVIDIA's manual says that it is called: matrices column by column, in memory of the CPU."""
+
+    DTYPES = {0: np.float32, 2: np.float16}  # noqa: RUF012  CUDA_R_32F, CUDA_R_16F
+
+    def __init__(self):
+        scalars, operand = [c_void_p, c_int, c_int, c_int, c_int, c_int], [c_void_p, c_int, c_int]
+        arguments = [*scalars, c_void_p, *operand, *operand, c_void_p, *operand, c_int, c_int]
+        self.cublasCreate_v2 = ctypes.CFUNCTYPE(c_int, c_void_p)(lambda handle: 0)
+        self.cublasSetStream_v2 = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p)(lambda handle, stream: 0)
+        self.cublasSetWorkspace_v2 = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)(lambda *_: 0)
+        self.cublasGetStatusName = ctypes.CFUNCTYPE(c_void_p, c_int)(lambda status: ctypes.addressof(self.name))
+        self.cublasGemmEx = ctypes.CFUNCTYPE(c_int, *arguments)(self.gemm)
+        self.name = ctypes.create_string_buffer(b"CUBLAS_STATUS_INVALID_VALUE")
+
+    def gemm(self, handle, transa, transb, m, n, k, alpha, a, a_type, lda, b, b_type, ldb, beta, *result):
+        """C (m x n) = alpha op(A) op(B) + beta C; A is m x k, or k x m if it is to be transposed, B likewise."""
+        c, c_type, ldc, compute_type, algorithm = result
+        a_shape, b_shape = (k, m) if transa else (m, k), (n, k) if transb else (k, n)
+        strides = (lda, a_shape), (ldb, b_shape), (ldc, (m, n))
+        if (c_type, algorithm) != (0, -1) or any(stride < max(1, rows) for stride, (rows, _) in strides):
+            return 7  # CUBLAS_STATUS_INVALID_VALUE; an exception would be printed, and taken for success
+        factors = self.matrix(a, a_type, lda, *a_shape), self.matrix(b, b_type, ldb, *b_shape)
+        if compute_type == 77:  # CUBLAS_COMPUTE_32F_FAST_TF32
+            factors = [rounded_to_tf32(factor) for factor in factors]
+        elif compute_type != 68:  # CUBLAS_COMPUTE_32F
+            return 7
+        numbers = [ctypes.cast(place, ctypes.POINTER(ctypes.c_float))[0] for place in (alpha, beta)]
+        target = self.matrix(c, c_type, ldc, m, n)
+        product = blas.sgemm(numbers[0], *factors, trans_a=transa, trans_b=transb)
+        target[...] = product if numbers[1] == 0 else product + numbers[1] * target
+        return 0
+
+    def matrix(self, address, kind, stride, rows, columns):
+        """What lies at an address, `stride` values from one column to the next."""
+        dtype = np.dtype(self.DTYPES[kind])
+        memory = (ctypes.c_char * (stride * columns * dtype.itemsize)).from_address(address)
+        return np.frombuffer(memory, dtype).reshape(columns, stride).T[:rows]
+
+
+def rounded_to_tf32(matrix):
+    """float32 with 10 bits after the point instead of 23."""
+    bits = np.asfortranarray(matrix, np.float32).view(np.uint32)
+    return ((bits + 0x1000) & ~np.uint32(0x1FFF)).view(np.float32)
