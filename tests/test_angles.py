@@ -76,13 +76,13 @@ def test_every_level_starts_at_its_coarse_angle_and_the_last_one_includes_99():
     levels = np.arange(LEVELS)
     assert LEVELS == 66
     assert np.array_equal(angle_to_level(level_to_angle(levels)), levels)
-    assert angle_to_level(99) == 65
+    assert angle_to_level(np.array(99.0)) == 65
 
 
 @pytest.mark.parametrize("bad", [99.01, -120, np.nan])
 def test_a_label_beyond_99_degrees_is_refused_with_a_way_out(bad):
     with pytest.raises(InputError, match="leave out"):
-        angle_to_level([0, bad])
+        angle_to_level(np.array([0, bad]))
 
 
 def test_the_histograms_count_all_images_of_300w_lp():

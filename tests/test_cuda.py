@@ -293,12 +293,14 @@ def test_two_steps_of_training_are_those_of_the_cpu_and_wait_for_nothing(cupy, m
     }[precision]
     monkeypatch.setattr(optim, "FIRST_SCALE", 2.0**10)  # with which no gradient of these two steps overflows
     rng = np.random.default_rng(1)
-    images, poses = rng.normal(size=(2, 8, 32, 32, 3)).astype(np.float32), rng.uniform(-90, 90, (2, 8, 3))
+    images = rng.normal(size=(2, 8, 32, 32, 3)).astype(np.float32)
+    poses = rng.uniform(-90, 90, (2, 8, 3)).astype(np.float32)
     exact, model = model_in_float64("siamese"), methods.build("siamese", seed=7).to("cuda")
     scale = optim.loss_scale_for("cuda")
     factor = float(scale.value.get()) if scale else 1.0
     adams = [optim.Adam(exact.parameters(), lr=1e-4), optim.Adam(model.parameters(), lr=1e-4, loss_scale=scale)]
-    on_device, emulated = cupy.asarray(images), isinstance(kernels.cuda_module(), EmulatedModule)
+    on_device, poses_on_device = cupy.asarray(images), cupy.asarray(poses)
+    emulated = isinstance(kernels.cuda_module(), EmulatedModule)
     for number in range(2):
         wanted = step(exact, Tensor(images[number].astype(float)), poses[number], adams[0])
         with monkeypatch.context() as patch:
@@ -307,7 +309,7 @@ def test_two_steps_of_training_are_those_of_the_cpu_and_wait_for_nothing(cupy, m
                     patch.setattr(
                         cupy.ndarray, look, lambda array: pytest.fail("it waits for the GPU"), raising=False
                     )
-            loss = step(model, Tensor(on_device[number]), poses[number], adams[1])
+            loss = step(model, Tensor(on_device[number]), poses_on_device[number], adams[1])
         np.testing.assert_allclose(loss.get(), wanted, rtol=rounding)
         for (name, p), q in zip(model.named_parameters(), exact.parameters(), strict=True):
             error = np.linalg.norm(p.grad.get() / factor - q.grad)

@@ -33,10 +33,12 @@ class Optimizer:
         self.lr, self.steps = lr, 0
         xp = backend.array_module(*[p.data for p in self.parameters])
         self.xp, self.flat = xp, xp.concatenate([p.data.ravel() for p in self.parameters])
+        self.gradient, self.gradients = xp.empty_like(self.flat), []  # flat, and seen as those of the parameters
         start = 0
         for parameter in self.parameters:
             end = start + parameter.size
             parameter.data = self.flat[start:end].reshape(parameter.shape)
+            self.gradients.append(self.gradient[start:end].reshape(parameter.shape))
             start = end
         for name in self.state_names:
             setattr(self, name, xp.zeros_like(self.flat))
@@ -48,16 +50,23 @@ class Optimizer:
 
     def step(self):
         """Change the parameters by one update; a parameter without a gradient counts as gradient 0."""
-        xp = self.xp
-        gradients = [xp.zeros_like(p.data) if p.grad is None else p.grad for p in self.parameters]
-        gradient = xp.concatenate([g.ravel() for g in gradients])
+        self.advance()
+        self.apply()
+
+    def advance(self):
+        """The half of step() that the processor does: count. Not a part of a CUDA graph (cuda_graph.py)."""
         self.steps += 1
+
+    def apply(self):
+        """The half of step() that is done where the parameters are."""
+        for gradient, parameter in zip(self.gradients, self.parameters, strict=True):
+            gradient[...] = 0 if parameter.grad is None else parameter.grad
         if backend.suits_kernels(self.flat):
-            self.update_cuda(self.flat, gradient, *(getattr(self, name) for name in self.state_names))
+            self.update_cuda(self.flat, self.gradient, *(getattr(self, name) for name in self.state_names))
             return
         for start in range(0, self.flat.size, CHUNK_VALUES):
-            chunk = slice(start, start + CHUNK_VALUES)
-            self.update(self.flat[chunk], gradient[chunk], *(getattr(self, n)[chunk] for n in self.state_names))
+            arrays = self.flat, self.gradient, *(getattr(self, name) for name in self.state_names)
+            self.update(*(array[start : start + CHUNK_VALUES] for array in arrays))
 
     def update_cuda(self, p, g, *state):
         """update() on a GPU: of all parameters at once, since there is no cache to stay in."""
@@ -169,13 +178,20 @@ class Adam(Optimizer):
         root *= self.lr / (1 - beta1**self.steps)
         p -= root
 
+    def advance(self):
+        """Count, and tell the kernel the two numbers that change from step to step.
+
+        So written, no array is copied to the GPU, and nobody waits. Nor for whether a step was left out after an
+        overflow: `steps` counts it too, and the bias corrections are nearer to 1 than they would be without it.
+        """
+        super().advance()
+        if backend.suits_kernels(self.flat):
+            beta1, beta2 = self.betas
+            self.rates[0] = self.lr / (1 - beta1**self.steps)
+            self.rates[1] = 1 / math.sqrt(1 - beta2**self.steps)
+
     def update_cuda(self, p, g, mean, square):
-        """One kernel. What changes from step to step it reads from one place in the GPU's memory."""
-        beta1, beta2 = self.betas
-        # so written, no array is copied to the GPU, and nobody waits; nor for whether a step was left out after an
-        # overflow: `steps` counts it too, and the bias corrections are nearer to 1 than they would be without it
-        self.rates[0] = self.lr / (1 - beta1**self.steps)
-        self.rates[1] = 1 / math.sqrt(1 - beta2**self.steps)
+        """One kernel."""
         if self.loss_scale:
             self.loss_scale.unscale(g)
         kernels.adam(kernels.cuda_module(), p, g, mean, square, self.rates, self.overflow, self.betas, self.eps)

@@ -222,5 +222,5 @@ def as_tensor(value, others):
     tensors = [other for other in others if isinstance(other, Tensor)]
     if tensors and not hasattr(value, "dtype"):
         dtype = tensors[0].dtype if tensors[0].dtype.kind in "fc" else None  # 0.5 is not cut to an integer
-        value = backend.array_module(tensors[0].data).asarray(value, dtype)
+        value = backend.array_module(tensors[0].data).full((), value, dtype)  # a copy would wait for the GPU
     return Tensor(value)

@@ -18,19 +18,19 @@ import numpy as np
 
 
 class Buffer:
-    """Room for the images and variations of one batch in pinned memory, and once more on the GPU.
+    """Room for the images, variations and poses of one batch in pinned memory, and once more on the GPU.
 
     `copied` is the event that the copy is complete, `used` the event that the last kernel that reads it is.
     """
 
     def __init__(self, cupy, shape):
-        kinds = (shape, np.uint8), ((shape[0], 4), np.float32)
+        kinds = (shape, np.uint8), ((shape[0], 4), np.float32), ((shape[0], 3), np.float32)
         self.pinned = [pinned(cupy, *kind) for kind in kinds]
         self.on_gpu = [cupy.empty(*kind) for kind in kinds]
         self.copied, self.used = cupy.cuda.Event(disable_timing=True), cupy.cuda.Event(disable_timing=True)
 
     def start_copy(self, arrays, stream):
-        """Order the copy of images and variations (NumPy) to the GPU; they may be overwritten at once."""
+        """Order the copy of a batch (NumPy) to the GPU; its arrays may be overwritten at once."""
         self.copied.synchronize()  # the copy before this one still reads the pinned memory
         stream.wait_event(self.used)
         for array, staged, on_gpu in zip(arrays, self.pinned, self.on_gpu, strict=True):
@@ -47,34 +47,34 @@ def pinned(cupy, shape, dtype):
 
 
 def copied_ahead(cupy, batches, shape):
-    """Yield each (images, variations, poses) of `batches`, the first two on the GPU, one copy ahead of the caller.
+    """Yield each (images, variations, poses) of `batches` on the GPU, one copy ahead of the caller.
 
     Args:
         cupy: the module.
-        batches: yields (images, variations, poses), NumPy arrays: uint8 of `shape`, (n, 4) float32, any.
+        batches: yields (images, variations, poses), NumPy arrays: uint8 of `shape`, (n, 4) and (n, 3) float32.
         shape: of the images of every batch, (n, S, S, 3).
 
     What is on the GPU is valid until the next batch is asked for. An event that was never recorded counts as past.
     """
     copies = cupy.cuda.Stream(non_blocking=True)
     buffers = Buffer(cupy, shape), Buffer(cupy, shape)
-    before = None  # the batch whose copy was ordered last
+    before = None  # the buffer whose copy was ordered last
     try:
-        for number, (*arrays, poses) in enumerate(batches):
+        for number, batch in enumerate(batches):
             buffer = buffers[number % 2]
-            buffer.start_copy(arrays, copies)
+            buffer.start_copy(batch, copies)
             if before:
-                yield from lend(cupy, *before)
-            before = buffer, poses
+                yield from lend(cupy, before)
+            before = buffer
         if before:
-            yield from lend(cupy, *before)
+            yield from lend(cupy, before)
     finally:
         copies.synchronize()  # no copy may write to memory that somebody else is given
 
 
-def lend(cupy, buffer, poses):
+def lend(cupy, buffer):
     """Yield what is in a buffer to those who compute in the current stream."""
     computing = cupy.cuda.get_current_stream()
     computing.wait_event(buffer.copied)
-    yield *buffer.on_gpu, poses
+    yield buffer.on_gpu
     buffer.used.record(computing)

@@ -44,7 +44,7 @@ class Method(Module):
         Args:
             stage: one of `stages`.
             images: (n, S, S, 3) normalised float tensor, where the weights are.
-            poses: (n, 3) float32 degrees, a NumPy array.
+            poses: (n, 3) float32 array of degrees, beside the images.
         """
         raise NotImplementedError
 

@@ -1,13 +1,12 @@
 """Direct regression: the mean squared error of the three angles, and nothing else."""
 
 from tinyhpe import ops
-from tinyhpe.backend import array_module
 from tinyhpe.methods.base import ANGLE_UNIT, Method
 
 
 def regression_loss(outputs, poses):
     """Mean squared error of each angle (3,), in units of 30 degrees squared."""
-    return ops.mse(outputs, array_module(outputs.data).asarray(poses / ANGLE_UNIT), axis=0)
+    return ops.mse(outputs, poses / ANGLE_UNIT, axis=0)
 
 
 class Direct(Method):

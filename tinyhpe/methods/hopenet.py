@@ -18,10 +18,9 @@ class HopeNet(Method):
 
     def loss(self, stage, images, poses):
         logits = self(images).reshape((-1, len(ANGLES), LEVELS))
-        xp = array_module(logits.data)
-        levels, poses = xp.asarray(angle_to_level(poses)), xp.asarray(poses)
-        cross_entropy = ops.cross_entropy(logits, levels, axis=0)
-        expected = (ops.softmax(logits) * xp.asarray(level_centres(), np.float32)).sum(axis=-1)
+        cross_entropy = ops.cross_entropy(logits, angle_to_level(poses), axis=0)
+        centres = level_centres(array_module(poses)).astype(logits.dtype)
+        expected = (ops.softmax(logits) * centres).sum(axis=-1)
         return cross_entropy + ALPHA * ops.mse(expected, poses, axis=0)
 
     def decode(self, outputs):
@@ -30,6 +29,6 @@ class HopeNet(Method):
         return (weights @ level_centres()) / weights.sum(axis=-1)
 
 
-def level_centres():
+def level_centres(xp=np):
     """The angle in the middle of each level: -97.5, -94.5, ... (the authors' code takes the lower edge)."""
-    return level_to_angle(np.arange(LEVELS)) + LEVEL_DEGREES / 2
+    return level_to_angle(xp.arange(LEVELS)) + LEVEL_DEGREES / 2

@@ -12,7 +12,6 @@ Stage 2, fine-tuning: one branch, mean squared error of the angles.
 import numpy as np
 
 from tinyhpe import ops
-from tinyhpe.backend import array_module
 from tinyhpe.methods.base import ANGLE_UNIT, Method
 from tinyhpe.methods.direct import regression_loss
 from tinyhpe.nn.module import Parameter
@@ -31,7 +30,7 @@ class Siamese(Method):
         outputs = self(images)
         if stage == "fine-tuning":
             return regression_loss(outputs, poses)
-        return self.pair_loss(outputs, array_module(outputs.data).asarray(angle_to_level(poses)))
+        return self.pair_loss(outputs, angle_to_level(poses))
 
     def pair_loss(self, scores, levels):
         """The ensemble layer: all pairs of the batch, angle by angle; scores and levels (n, 3) to losses (3,)."""

@@ -37,26 +37,24 @@ W300LP_ROLL = _counts(
 
 
 def angle_to_level(angles: np.ndarray) -> np.ndarray:
-    """Levels 0 to 65 (integers, any shape) of angles in degrees: level L holds [3 L - 99, 3 L - 96).
+    """Levels 0 to 65 (integers, any shape) of an array of angles in degrees: level L holds [3 L - 99, 3 L - 96).
 
     99 degrees itself goes to the last level. Raises InputError for an angle beyond 99 degrees, or NaN: such
-    labels have no level, and data sets leave those images out.
+    labels have no level, and data sets leave those images out. (Angles on a GPU are not looked at: the CPU would
+    wait for it.)
     """
-    angles = np.asarray(angles)
-    outside = ~(np.abs(angles) <= RANGE_DEGREES)
-    if outside.any():
-        worst = angles[outside].flat[0]
+    if isinstance(angles, np.ndarray) and (outside := ~(np.abs(angles) <= RANGE_DEGREES)).any():
         raise InputError(
-            f"an angle of {worst:g} degrees has no rank level; levels cover -{RANGE_DEGREES} to {RANGE_DEGREES}; "
-            "leave out images with labels beyond that"
+            f"an angle of {angles[outside].flat[0]:g} degrees has no rank level; levels cover -{RANGE_DEGREES} to "
+            f"{RANGE_DEGREES}; leave out images with labels beyond that"
         )
-    edges = np.arange(-RANGE_DEGREES, RANGE_DEGREES, LEVEL_DEGREES)
-    return np.digitize(angles, edges) - 1
+    levels = (angles.astype(np.float64) + RANGE_DEGREES) // LEVEL_DEGREES
+    return levels.astype(np.int64).clip(0, LEVELS - 1)
 
 
 def level_to_angle(levels: np.ndarray) -> np.ndarray:
     """Coarse angles in degrees, level * 3 - 99: the lower end of each level, as the paper decodes it."""
-    return np.asarray(levels) * LEVEL_DEGREES - RANGE_DEGREES
+    return levels * LEVEL_DEGREES - RANGE_DEGREES
 
 
 def sample_poses(rng: np.random.Generator, count: int) -> np.ndarray:
