@@ -21,6 +21,97 @@ from tinyhpe.errors import InputError
 from tinyhpe.ops import cublas, kernels
 
 
+class Recording:
+    """The orders that the GPU is given between begin() and end(): written down, and their effects undone.
+
+    So the recorded function has had no effect. Looks at values and copies from the CPU are refused, as by CUDA.
+    """
+
+    now = None  # the recording that is under way
+
+    def __init__(self):
+        self.orders, self.before = [], []
+
+    @classmethod
+    def begin(cls):
+        cls.now = cls()
+
+    @classmethod
+    def end(cls):
+        recording, cls.now = cls.now, None
+        for array, values in reversed(recording.before):
+            array[...] = values
+        return SimpleNamespace(launch=recording.launch)
+
+    @classmethod
+    def refuse(cls, what):
+        if cls.now:
+            raise RuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} while a graph is recorded")
+
+    def note(self, function, inputs, settings):
+        """Write an order down, and what its arrays hold before."""
+        inside = [function.__self__] if hasattr(function, "__self__") else []
+        for array in arrays_in([*inside, inputs, settings]):
+            while isinstance(array.base, np.ndarray):
+                array = array.base
+            if not any(array is known for known, _ in self.before) and array.flags.writeable:
+                self.before.append((array, array.copy()))
+
+    def launch(self):
+        for function, inputs, settings, result in self.orders:
+            again = function(*inputs, **settings)
+            for memory, values in zip(arrays_in(result), arrays_in(again), strict=True):
+                if memory.flags.writeable:  # else it is a view
+                    memory[...] = values
+
+
+def arrays_in(value):
+    """All arrays in lists and dictionaries of values."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [array for part in value for array in arrays_in(part)]
+    return [np.asarray(value)] if isinstance(value, (np.ndarray, np.generic)) else []
+
+
+def do(function, inputs, settings):
+    """Call a function of NumPy arrays on the pretended GPU."""
+    recording = Recording.now
+    if not recording:
+        return function(*inputs, **settings)
+    if getattr(function, "__name__", "") in ("item", "tolist"):
+        Recording.refuse("a look at a value")
+    recording.note(function, inputs, settings)
+    result = function(*inputs, **settings)
+    result = np.asarray(result) if isinstance(result, np.generic) else result  # memory that can be written to
+    recording.orders.append((function, inputs, settings, result))
+    return result
+
+
+def recordable(function):
+    """checks.pretend_gpu.on_device, for functions that can be recorded."""
+    from checks.pretend_gpu import unwrap, wrap
+
+    def run(*inputs, **settings):
+        settings = {name: unwrap(value) for name, value in settings.items()}
+        return wrap(do(function, [unwrap(value) for value in inputs], settings))
+
+    return run
+
+
+def make_recordable(monkeypatch):
+    """Let all that the pretended arrays do be recorded."""
+    from checks import pretend_gpu
+
+    array = pretend_gpu.PretendArray
+    get_item, set_item = recordable(np.ndarray.__getitem__), recordable(np.ndarray.__setitem__)
+    monkeypatch.setattr(array, "__getitem__", lambda self, index: get_item(self, index))
+    monkeypatch.setattr(array, "__setitem__", lambda self, index, value: set_item(self, index, value))
+    get = array.get
+    monkeypatch.setattr(array, "get", lambda self: Recording.refuse("a look at values") or get(self))
+    monkeypatch.setattr(pretend_gpu, "on_device", recordable)
+
+
 class EmulatedModule:
     """cupy.RawModule for pretended arrays."""
 
@@ -33,11 +124,11 @@ class EmulatedModule:
         pass
 
     def get_function(self, name):
-        function = self.module.get_function(name)
+        function = recordable(self.module.get_function(name))
 
         def run(grid, block, args):
             self.launches.append(name)
-            function(grid, block, [getattr(arg, "on_device", arg) for arg in args])
+            function(grid, block, list(args))
 
         return run
 
@@ -53,6 +144,7 @@ def cupy(request, monkeypatch):
         yield module
         return
     with pretend_gpu(monkeypatch) as module:
+        make_recordable(monkeypatch)
         complete(module)
         address = property(lambda array: SimpleNamespace(ptr=array.on_device.ctypes.data))
         monkeypatch.setattr(module.ndarray, "data", address, raising=False)
@@ -71,16 +163,23 @@ def cupy(request, monkeypatch):
 
 def complete(module):
     """What the lesson can do without."""
-    from checks.pretend_gpu import on_device
+    as_array = module.asarray
 
-    module.empty, module.RawModule, module.add = poisoned(module.empty), EmulatedModule, on_device(np.add)
-    module.add.at = on_device(np.add.at)
-    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=on_device(as_strided)))
+    def asarray(value, dtype=None):
+        if not isinstance(value, module.ndarray):
+            Recording.refuse("a copy from the CPU")
+        return as_array(value, dtype)
+
+    module.asarray = module.array = asarray
+    module.empty, module.RawModule, module.add = poisoned(module.empty), EmulatedModule, recordable(np.add)
+    module.add.at = recordable(np.add.at)
+    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=recordable(as_strided)))
     module.cuda = mock.MagicMock(
         Device=lambda: SimpleNamespace(compute_capability="80"),
         alloc=lambda size: SimpleNamespace(ptr=1),
         get_current_stream=lambda: mock.MagicMock(ptr=1),
         alloc_pinned_memory=bytearray,
+        Stream=lambda non_blocking: mock.MagicMock(begin_capture=Recording.begin, end_capture=Recording.end),
     )
 
 
@@ -116,14 +215,11 @@ class PretendCublas:
         if (c_type, algorithm) != (0, -1) or any(stride < max(1, rows) for stride, (rows, _) in strides):
             return 7  # CUBLAS_STATUS_INVALID_VALUE; an exception would be printed, and taken for success
         factors = self.matrix(a, a_type, lda, *a_shape), self.matrix(b, b_type, ldb, *b_shape)
-        if compute_type == 77:  # CUBLAS_COMPUTE_32F_FAST_TF32
-            factors = [rounded_to_tf32(factor) for factor in factors]
-        elif compute_type != 68:  # CUBLAS_COMPUTE_32F
+        if compute_type not in (68, 77):  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32
             return 7
-        numbers = [ctypes.cast(place, ctypes.POINTER(ctypes.c_float))[0] for place in (alpha, beta)]
         target = self.matrix(c, c_type, ldc, m, n)
-        product = blas.sgemm(numbers[0], *factors, trans_a=transa, trans_b=transb)
-        target[...] = product if numbers[1] == 0 else product + numbers[1] * target
+        numbers = [ctypes.cast(place, ctypes.POINTER(ctypes.c_float))[0] for place in (alpha, beta)]
+        do(multiply, [target, *numbers, *factors, transa, transb, compute_type == 77], {})
         return 0
 
     def matrix(self, address, kind, stride, rows, columns):
@@ -131,6 +227,13 @@ class PretendCublas:
         dtype = np.dtype(self.DTYPES[kind])
         memory = (ctypes.c_char * (stride * columns * dtype.itemsize)).from_address(address)
         return np.frombuffer(memory, dtype).reshape(columns, stride).T[:rows]
+
+
+def multiply(target, alpha, beta, a, b, transa, transb, tf32):
+    """target = alpha op(a) op(b) + beta target, as a Fortran programmer would have it."""
+    factors = [rounded_to_tf32(factor) for factor in (a, b)] if tf32 else [a, b]
+    product = blas.sgemm(alpha, *factors, trans_a=transa, trans_b=transb)
+    target[...] = product if beta == 0 else product + beta * target
 
 
 def rounded_to_tf32(matrix):

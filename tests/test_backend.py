@@ -1,5 +1,6 @@
 """Why there is no usable GPU: one clear line for each kind of bad luck; the switch for TF32 and float16."""
 
+import ctypes
 import re
 import shutil
 import subprocess
@@ -9,8 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.pretend_cuda import PretendCublas
 from tinyhpe import backend
 from tinyhpe.errors import InputError
+from tinyhpe.ops import cublas
 
 
 class FakeArray:
@@ -133,3 +136,22 @@ def test_the_command_for_machines_with_a_gpu_runs_tests_sanitizer_and_bench(tmp_
         assert all(call.endswith("pytest -q -m gpu tests/test_kernels.py") for call in others[:2])
         assert others[2:] == ["python -m tinyhpe bench --device cuda --json"]
         assert (tmp_path / "out" / "bench.json").read_text() == "{}\n"
+
+
+@pytest.mark.parametrize("found", [None, "libcublas.so.12"])
+def test_cublas_that_is_missing_or_fails_is_one_clear_line(monkeypatch, found):
+    def load(name):
+        if found is None:
+            raise ImportError(f'Failure finding "lib{name}.so"\nin many places')
+        return SimpleNamespace(abs_path=found)
+
+    pathfinder = SimpleNamespace(load_nvidia_dynamic_lib=load)
+    monkeypatch.setitem(sys.modules, "cuda", SimpleNamespace(pathfinder=pathfinder))
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", pathfinder)
+    monkeypatch.setattr(backend, "probe_cuda", lambda: (fake_cupy(), ""))
+    library = PretendCublas()
+    library.cublasCreate_v2 = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda handle: 7)
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: library)
+    reason = "cublasCreate_v2 failed: CUBLAS_STATUS_INVALID_VALUE" if found else 'Failure finding "libcublas.so"'
+    with pytest.raises(InputError, match=re.escape(f"cuBLAS does not work here ({reason}); use --device cpu")):
+        cublas.cublas.__wrapped__()

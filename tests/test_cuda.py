@@ -11,7 +11,8 @@ import pytest
 
 from tests.pretend_cuda import EmulatedModule
 from tests.test_golden import model_in_float64
-from tinyhpe import backend, gradcheck, methods, ops, optim
+from tinyhpe import backend, emulator, gradcheck, methods, ops, optim
+from tinyhpe.cuda_graph import CudaGraph
 from tinyhpe.emulator import kernel_parameters
 from tinyhpe.nn import resnet
 from tinyhpe.nn.folded import FoldedResNet
@@ -355,3 +356,67 @@ def test_a_folded_network_answers_as_the_whole_one(cupy, name):
     assert np.abs(wanted[0] - wanted[1]).min() > 0.01 * np.abs(wanted).max()  # they are about the images
     for got in whole, folded:
         np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+def trained(cupy, method, graph):
+    """Losses and weights of three steps of training, with another batch and another learning rate at each."""
+    rng, model = np.random.default_rng(2), methods.build(method, seed=7).to("cuda")
+    adam = optim.Adam(model.parameters(), loss_scale=optim.loss_scale_for("cuda"))
+
+    def update(images, poses):
+        losses = model.loss(model.stages[0], Tensor(images), poses)
+        adam.zero_grad()
+        losses.sum().backward(adam.loss_gradient)
+        adam.apply()
+        return losses.data
+
+    update, losses = CudaGraph(update) if graph else update, []
+    for lr in 1e-3, 2e-3, 5e-4:
+        batch = [
+            array.astype(np.float32) for array in (rng.normal(size=(4, 16, 16, 3)), rng.uniform(-90, 90, (4, 3)))
+        ]
+        adam.lr = lr
+        adam.advance()
+        with np.errstate(over="ignore", invalid="ignore"):  # in float16 the first loss scale is too large
+            losses.append(update(*map(cupy.asarray, batch)))
+    return [loss.get() for loss in losses], [array.tobytes() for array in model.state_dict().values()]
+
+
+@pytest.mark.parametrize(
+    ("method", "precision"), [*((method, "float32") for method in methods.METHODS), ("siamese", "float16")]
+)
+def test_a_replayed_training_step_leaves_the_same_bits_as_an_ordinary_one(
+    cupy, monkeypatch, request, method, precision
+):
+    monkeypatch.setattr(emulator, "ORDERS", emulator.ORDERS[:1])  # of threads; other tests try them all
+    if precision == "float16":
+        request.getfixturevalue("rounded")
+    ordinary, replayed = trained(cupy, method, False), trained(cupy, method, True)
+    np.testing.assert_array_equal(replayed[0], ordinary[0])
+    assert len({loss.tobytes() for loss in replayed[0]}) == 3
+    assert replayed[1] == ordinary[1]
+
+
+def test_what_cannot_be_recorded_is_done_as_it_is_with_one_warning(cupy):
+    def to_the_cpu_and_back(x):
+        return cupy.asarray(x.get() + 1)
+
+    function, x = CudaGraph(to_the_cpu_and_back), cupy.asarray(np.zeros(2))
+    function(x)
+    with pytest.warns(UserWarning, match=r"no CUDA graph .*slower: .*Capture"):
+        x = function(x)
+    np.testing.assert_array_equal(function(x).get(), [2, 2])
+
+
+def test_memory_that_runs_out_while_a_step_is_recorded_is_no_reason_to_go_on(cupy):
+    def function(x):
+        if len(asked) > 1:
+            raise MemoryError("Out of memory allocating 9 bytes")
+        asked.append(x)
+        return x
+
+    asked, x = [0], cupy.asarray(np.zeros(2))
+    graph = CudaGraph(function)
+    graph(x)
+    with pytest.raises(MemoryError, match="9 bytes"):
+        graph(x)

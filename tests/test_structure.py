@@ -15,6 +15,7 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "tensor": {"backend"},
     "parallel": set(),
     "memory": {"backend", "errors"},
+    "cuda_graph": {"backend", "memory"},
     "emulator": {"errors"},
     "ops": {"tensor", "backend", "errors", "parallel"},
     "gradcheck": {"tensor", "ops"},
@@ -25,8 +26,9 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "datasets": {"pose", "heads", "errors", "files"},
     "methods": {"datasets", "nn", "pose", "ops", "tensor", "backend", "errors"},
     "report": {"pose", "errors"},
-    "bench": {"datasets", "nn", "optim", "ops", "tensor", "backend", "parallel"},
+    "bench": {"cuda_graph", "datasets", "nn", "optim", "ops", "tensor", "backend", "parallel"},
     "train": {
+        "cuda_graph",
         "memory",
         "parallel",
         "methods",

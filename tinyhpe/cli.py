@@ -21,7 +21,7 @@ from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
 from tinyhpe.nn.resnet import NETWORKS, STEMS
-from tinyhpe.ops import kernels
+from tinyhpe.ops import cublas, kernels
 from tinyhpe.pose.draw import draw_axes
 from tinyhpe.pose.levels import RANGE_DEGREES
 from tinyhpe.pose.metrics import table
@@ -347,8 +347,9 @@ def describe_gpu():
         return f"no: {reason}"
     try:
         kernels.cuda_module()
+        cublas.cublas()
     except InputError as error:
-        return f"works, but not with our kernels: {error}"
+        return f"works for CuPy, but not for us: {error}"
     return f"works, compute capability {backend.compute_capability(cupy)}"
 
 

@@ -9,22 +9,22 @@ from tinyhpe.errors import InputError
 CUDA_OUT_OF_MEMORY = ("cudaErrorMemoryAllocation", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
-def within_memory(update, count, device):
-    """Call update(count), one training step of `count` images on "cpu" or "cuda".
+def within_memory(step, smaller, count, device):
+    """Call step(), one training step of `count` images on "cpu" or "cuda".
 
     Raises:
-        InputError: memory ran out. To say which batch size would fit, halves, quarters, ... of the batch are
-            tried with update() until one goes through.
+        InputError: memory ran out. To say which batch size would fit, smaller(count) is called with halves,
+            quarters, ... of the batch until it goes through.
     """
     try:
-        update(count)
+        step()
         return
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         reason = f"{str(error).rstrip('.') or 'no more to be had'}; {memory_held(device)} held"
     # only here, outside of `except`, the arrays of the failed step are freed
-    size = largest_fitting(update, count // 2)
+    size = largest_fitting(smaller, count // 2)
     raise InputError(
         f"out of memory in a training step of {count} images ({reason}); "
         + (
@@ -35,11 +35,11 @@ def within_memory(update, count, device):
     )
 
 
-def largest_fitting(update, size):
-    """The largest of size, size / 2, ... with which update() goes through; 0 if 2 images are too many."""
+def largest_fitting(step, size):
+    """The largest of size, size / 2, ... with which step() goes through; 0 if 2 images are too many."""
     while size >= 2:
         try:
-            update(size)
+            step(size)
             return size
         except Exception as error:
             if not is_out_of_memory(error):

@@ -9,6 +9,7 @@ the losses stay where they are computed, and are looked at once every LOOK_EVERY
 """
 
 import contextlib
+import functools
 import json
 import math
 import signal
@@ -23,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from tinyhpe import backend, methods
+from tinyhpe.cuda_graph import CudaGraph
 from tinyhpe.datasets.loader import Loader
 from tinyhpe.datasets.transfer import copied_ahead
 from tinyhpe.errors import InputError
@@ -118,6 +120,7 @@ class Run:
         self.unseen, self.losses_seen = [], ""  # of the last steps, where they were computed; text for the bar
         self.history, self.seconds = [], 0.0
         self.optimizer = self.new_optimizer()
+        self.update_of = functools.lru_cache(maxsize=1)(self.make_update)
         # of the training data: a run that is resumed on other data would not be the same run
         self.fingerprint = zlib.crc32(crops.poses.tobytes() + "\n".join(crops.names).encode())
 
@@ -158,7 +161,7 @@ class Run:
                     raise Interrupted
 
     def batches_left(self):
-        """Yield what Loader.make returns to the end of the run, images and variations on the device."""
+        """Yield what Loader.make returns to the end of the run, on the device."""
         batches = self.loader.batches(self.epoch, self.batch, self.settings.epochs, self.workers)
         if self.device == "cpu":
             return batches
@@ -169,24 +172,32 @@ class Run:
         title = f"epoch {self.epoch + 1}/{self.settings.epochs} {stage}"
         return tqdm(total=len(self.loader), initial=self.batch, desc=title, disable=not shown, leave=False)
 
-    def step(self, stage, images, variations, poses):
+    def step(self, stage, *batch):
         """One update of the weights; if memory runs out, raises InputError, and this Run is of no more use."""
-        size = self.settings.input_size
-        within_memory(
-            lambda n: self.update(stage, prepare(images[:n], variations[:n], size), poses[:n]),
-            len(images),
-            self.device,
-        )
-
-    def update(self, stage, images, poses):
-        """Forward, backward, and a step of the optimizer; the losses are kept for look_at_losses()."""
-        losses = self.model.loss(stage, Tensor(images), poses)
-        self.unseen.append(losses.data)
+        self.optimizer.advance()
+        with np.errstate(all="ignore"):  # look_at_losses() says it if there was an infinite number
+            within_memory(
+                lambda: self.unseen.append(self.update_of(stage)(*batch)),
+                lambda count: self.update(stage, *(array[:count] for array in batch)),
+                self.settings.batch_size,
+                self.device,
+            )
         if len(self.unseen) == LOOK_EVERY[self.device]:
             self.look_at_losses()
+
+    def make_update(self, stage):
+        """update() for the batches of a stage; on a GPU it is recorded as a CUDA graph."""
+        update = functools.partial(self.update, stage)
+        return CudaGraph(update) if self.device == "cuda" else update
+
+    def update(self, stage, images, variations, poses):
+        """Forward, backward, and a step of the optimizer; returns the losses (3,), where they were computed."""
+        images = prepare(images, variations, self.settings.input_size)
+        losses = self.model.loss(stage, Tensor(images), poses)
         self.optimizer.zero_grad()
         losses.sum().backward(self.optimizer.loss_gradient)
-        self.optimizer.step()
+        self.optimizer.apply()
+        return losses.data
 
     def look_at_losses(self):
         """Fetch the losses that nobody has looked at, in one go, and add them up; raises InputError for a NaN."""

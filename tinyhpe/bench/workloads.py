@@ -6,6 +6,7 @@ import numpy as np
 
 from tinyhpe import backend, ops
 from tinyhpe.bench.ideas import EVERYTHING, with_undone
+from tinyhpe.cuda_graph import CudaGraph
 from tinyhpe.nn import resnet
 from tinyhpe.nn.folded import FoldedResNet
 from tinyhpe.optim import Adam, loss_scale_for
@@ -53,10 +54,18 @@ def our_step(workload, device="cpu"):
         return lambda: folded(images)
     optimizer = Adam(network.parameters(), loss_scale=loss_scale_for(device))
 
-    def step():
+    def update(images, targets):
+        loss = ops.mse(network(Tensor(images)), targets)
         optimizer.zero_grad()
-        ops.mse(network(Tensor(images)), targets).backward(optimizer.loss_gradient)
-        optimizer.step()
+        loss.backward(optimizer.loss_gradient)
+        optimizer.apply()
+        return loss.data
+
+    update = CudaGraph(update) if device == "cuda" else update
+
+    def step():
+        optimizer.advance()
+        update(images, targets)
 
     return with_undone(EVERYTHING, step) if workload.textbook else step
 

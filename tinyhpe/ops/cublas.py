@@ -15,6 +15,7 @@ from ctypes import c_float, c_int, c_size_t, c_void_p
 import numpy as np
 
 from tinyhpe import backend
+from tinyhpe.errors import InputError
 
 # the numbers that stand for these words in cublas_api.h and library_types.h
 AS_IT_IS, TRANSPOSED = 0, 1  # CUBLAS_OP_N, CUBLAS_OP_T
@@ -43,11 +44,21 @@ def product(a, b, out=None):
 
 @functools.cache
 def cublas():
-    """The library, ready for use."""
-    cupy = backend.device_module("cuda")
-    from cuda.pathfinder import load_nvidia_dynamic_lib  # comes with CuPy, and finds what CuPy finds
+    """The library, ready for use.
 
-    return Cublas(cupy, ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path))
+    Raises:
+        InputError: there is no usable GPU, or no cuBLAS that works with it.
+    """
+    cupy = backend.device_module("cuda")
+    try:
+        from cuda.pathfinder import load_nvidia_dynamic_lib  # comes with CuPy, and finds what CuPy finds
+
+        return Cublas(cupy, ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path))
+    except Exception as error:  # whatever cuda.pathfinder, the loader or cuBLAS say: the reason is what matters
+        reason = str(error).split("\n")[0]
+        raise InputError(
+            f"cuBLAS does not work here ({reason}); use --device cpu, and see `tinyhpe doctor`"
+        ) from error
 
 
 class Cublas:

@@ -1,0 +1,74 @@
+"""CUDA graphs: the many orders of a training step, given once and repeated with a single one.
+
+A step of a small network is hundreds of kernels of a few microseconds each. To order one takes Python and CuPy
+longer than that, so the GPU waits for orders. A graph is the list of them, which the GPU keeps: which kernel, on
+which addresses, with which numbers. So whatever changes from step to step must be in the GPU's memory.
+"""
+
+import contextlib
+import warnings
+
+from tinyhpe import backend
+from tinyhpe.memory import is_out_of_memory
+
+
+class CudaGraph:
+    """A function of arrays on a GPU that is recorded at its second call, and from then on replayed.
+
+    The first call is an ordinary one: it compiles kernels and fills caches, which a recording cannot hold. If the
+    second cannot be recorded either, it warns, and all calls are ordinary ones.
+
+    Args:
+        function: takes arrays, returns one array, and
+            - always does the same with arrays of the same shapes;
+            - keeps what it needs beside them in arrays on the GPU, changed in place and never replaced;
+            - neither waits for the GPU nor copies from or to the processor's memory.
+            What it does besides, in Python, is done by the first two calls only.
+    """
+
+    def __init__(self, function):
+        self.function, self.call = function, self.first_call
+
+    def __call__(self, *arrays):
+        """function(*arrays), a new array; the arrays must have the shapes of the first call."""
+        return self.call(*arrays)
+
+    def first_call(self, *arrays):
+        self.call = self.record_and_replay
+        return self.function(*arrays)
+
+    def record_and_replay(self, *arrays):
+        try:
+            self.record(arrays)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            warnings.warn(f"no CUDA graph of the training step, it will be slower: {error}", stacklevel=2)
+            self.call = self.function
+        else:
+            self.call = self.replay
+        return self.call(*arrays)
+
+    def record(self, arrays):
+        """Call the function while a stream writes down the orders that it is given, instead of obeying."""
+        cupy = backend.device_module("cuda")
+        self.inputs = [array.copy() for array in arrays]
+        # What the function frees, its next kernels may use again, as in any step: but nobody else, for ever. So
+        # the memory is from a pool that nobody else is given memory from.
+        self.pool, stream = cupy.cuda.MemoryPool(), cupy.cuda.Stream(non_blocking=True)
+        with stream, cupy.cuda.using_allocator(self.pool.malloc):
+            stream.begin_capture()
+            try:
+                self.output = self.function(*self.inputs)
+            except BaseException:
+                with contextlib.suppress(Exception):  # that the recording is broken is known
+                    stream.end_capture()
+                raise
+            self.graph = stream.end_capture()
+
+    def replay(self, *arrays):
+        """Repeat what was recorded, with other values in its inputs."""
+        for recorded, array in zip(self.inputs, arrays, strict=True):
+            recorded[...] = array
+        self.graph.launch()
+        return self.output.copy()
