@@ -27,27 +27,28 @@ class CudaGraph:
     """
 
     def __init__(self, function):
-        self.function, self.call = function, self.first_call
+        self.function, self.calls, self.graph = function, 0, None
 
     def __call__(self, *arrays):
         """function(*arrays), a new array; the arrays must have the shapes of the first call."""
-        return self.call(*arrays)
+        self.calls += 1
+        if self.calls == 2:
+            self.try_to_record(arrays)
+        if self.graph is None:
+            return self.function(*arrays)
+        for recorded, array in zip(self.inputs, arrays, strict=True):
+            recorded[...] = array
+        self.graph.launch()
+        return self.output.copy()
 
-    def first_call(self, *arrays):
-        self.call = self.record_and_replay
-        return self.function(*arrays)
-
-    def record_and_replay(self, *arrays):
+    def try_to_record(self, arrays):
+        """record(), or a warning."""
         try:
             self.record(arrays)
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            warnings.warn(f"no CUDA graph of the training step, it will be slower: {error}", stacklevel=2)
-            self.call = self.function
-        else:
-            self.call = self.replay
-        return self.call(*arrays)
+            warnings.warn(f"no CUDA graph of the training step, it will be slower: {error}", stacklevel=3)
 
     def record(self, arrays):
         """Call the function while a stream writes down the orders that it is given, instead of obeying."""
@@ -65,10 +66,3 @@ class CudaGraph:
                     stream.end_capture()
                 raise
             self.graph = stream.end_capture()
-
-    def replay(self, *arrays):
-        """Repeat what was recorded, with other values in its inputs."""
-        for recorded, array in zip(self.inputs, arrays, strict=True):
-            recorded[...] = array
-        self.graph.launch()
-        return self.output.copy()
