@@ -165,18 +165,21 @@ class Adam(Optimizer):
         return self.loss_scale.value if self.loss_scale else None
 
     def update(self, p, g, mean, square):
-        beta1, beta2 = self.betas
+        xp, (beta1, beta2) = self.xp, self.betas
         mean *= beta1
         mean += (1 - beta1) * g
+        term = g * g
+        term *= 1 - beta2
         square *= beta2
-        square += (1 - beta2) * (g * g)
-        # the bias corrections are two numbers: put into the step size and the root
-        root = self.xp.sqrt(square)
-        root *= 1 / math.sqrt(1 - beta2**self.steps)
-        root += self.eps
-        self.xp.divide(mean, root, out=root)
-        root *= self.lr / (1 - beta1**self.steps)
-        p -= root
+        square += term
+        # the bias corrections are two numbers, here put into eps and the step size:
+        # (mean / a) / (sqrt(square) / b + eps) = (mean * b / a) / (sqrt(square) + eps * b)
+        a, b = 1 - beta1**self.steps, math.sqrt(1 - beta2**self.steps)
+        xp.sqrt(square, out=term)
+        term += self.eps * b
+        xp.divide(mean, term, out=term)
+        term *= self.lr * b / a
+        p -= term
 
     def advance(self):
         """Count, and tell the kernel the two numbers that change from step to step.

@@ -1,5 +1,7 @@
 """Where the windows of a convolution or a pooling lie in memory. Arrays are (N, H, W, C)."""
 
+import functools
+
 import numpy as np
 
 
@@ -54,6 +56,7 @@ def windows(xp, x, kernel, stride):
     return xp.lib.stride_tricks.as_strided(x, (*shape, kernel * x.shape[3]), (*strides, c))
 
 
+@functools.cache
 def clipped(length, kernel, stride, padding):
     """For each window along an axis: the slice of the axis that it covers, and the slice of the kernel on it."""
     slices = []
