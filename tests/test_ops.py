@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from tinyhpe import ops
-from tinyhpe.ops import conv, winograd
+from tinyhpe.ops import conv, gemm, winograd
 from tinyhpe.tensor import Tensor
 
 
@@ -100,6 +100,29 @@ def test_pooling_equals_naive_loops_in_any_geometry(size, kernel, stride, paddin
             continue
         expected = pool_by_loops(x, kernel, stride, padding, reduce, fill)
         np.testing.assert_allclose(pool(Tensor(x), kernel, stride, padding).data, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "block"),
+    [
+        ((196, 1024, 256), (28, 1024, 32)),
+        ((49, 2048, 512), (49, 512, 32)),  # the inner length in four parts, added up
+        ((3136, 147, 64), (98, 147, 64)),
+        ((16, 256, 96), (16, 256, 48)),
+        ((1, 512, 3), None),
+        ((13 * 53, 1031, 1009), None),  # no divisors
+    ],
+)
+@pytest.mark.parametrize("stack", [(), (3,)])
+def test_a_product_in_blocks_is_the_product(shape, block, stack):
+    rng, (m, k, n) = np.random.default_rng(0), shape
+    rows, matrix = (rng.integers(-9, 9, (*stack, *size)).astype(np.float32) for size in ((m, k), (k, n)))
+    assert gemm.cut(*shape) == block
+    assert block is None or math.prod(block) <= gemm.SMALL_GEMM
+    factor, out = gemm.RightFactor(matrix), np.full((*stack, m, n), np.nan, np.float32)
+    for left in rows, -rows:
+        factor.multiply(left, out)
+        np.testing.assert_array_equal(out, left.astype(float) @ matrix)
 
 
 def test_winograds_convolution_rounds_hardly_more_than_im2col(monkeypatch):

@@ -9,8 +9,8 @@ import functools
 import math
 
 from tinyhpe.backend import array_module, suits_kernels
-from tinyhpe.ops import kernels, winograd
-from tinyhpe.ops.conv import Im2col, blocks, conv2d, pixel_chunks
+from tinyhpe.ops import gemm, kernels, winograd
+from tinyhpe.ops.conv import Im2col, conv2d, pixel_chunks
 from tinyhpe.ops.linalg import linear
 from tinyhpe.ops.norm import ROW_VALUES
 from tinyhpe.ops.pool import max_pool2d
@@ -35,6 +35,7 @@ class FoldedConv:
         self.bias_row = xp.tile(self.bias, self.repeats)
         self.zero_row = xp.zeros_like(self.bias_row)
         self.stride, self.padding, self.relu = conv.stride, conv.padding, norm.relu
+        self.matrix = gemm.RightFactor(self.weight.reshape(-1, len(self.bias)))
         self.im2col = functools.lru_cache(maxsize=1)(Im2col)  # so its buffers serve all images of one shape
 
     def __call__(self, x, residual=None):
@@ -46,7 +47,7 @@ class FoldedConv:
         xp, (k, _, _, outputs) = array_module(x), self.weight.shape
         out_h, out_w = (output_length(length, k, self.stride, self.padding) for length in x.shape[1:3])
         y = xp.empty((len(x), out_h, out_w, outputs), x.dtype)
-        y_rows, matrix = y.reshape(-1, outputs), self.weight.reshape(-1, outputs)
+        y_rows = y.reshape(-1, outputs)
         residual_rows = None if residual is None else residual.reshape(-1, outputs)
         if winograd.suits(x, self.weight, self.stride, self.padding, prepared=True):
             winograd.forward(self.weight_values, x, y)
@@ -55,10 +56,10 @@ class FoldedConv:
         if (k, self.padding) == (1, 0):
             chunks = pixel_chunks(xp, x, self.stride)
         else:
-            chunks = self.im2col(xp, x.shape, x.dtype, k, self.stride, self.padding, outputs).chunks(x)
+            chunks = self.im2col(xp, x.shape, x.dtype, k, self.stride, self.padding).chunks(x)
         for rows, columns in chunks:
             out = y_rows[rows]
-            xp.matmul(columns, matrix, out=blocks(out, columns))
+            self.matrix.multiply(columns, out)
             self.finish(out, None if residual is None else residual_rows[rows])
         return y
 

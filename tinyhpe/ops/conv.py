@@ -45,18 +45,15 @@ def chunk_shape(count, height, width, row_values):
     return 1, max(1, min(height, pixels // width))
 
 
-def im2col_chunks(xp, x, kernel, stride, padding, outputs):
+def im2col_chunks(xp, x, kernel, stride, padding):
     """Iterate over (rows, columns), chunks of output pixels.
 
-    `rows` is a slice of the M = N * H_out * W_out output pixels; `columns` (blocks, rows of a block, k*k*C)
-    are their windows, in a buffer that the next chunk overwrites.
-
-    Args:
-        outputs: how many values each row will be multiplied into; it decides the size of a block.
+    `rows` is a slice of the M = N * H_out * W_out output pixels; `columns` (rows of the chunk, k*k*C) are their
+    windows, in a buffer that the next chunk overwrites.
     """
     if kernel == 1 and padding == 0:
         return pixel_chunks(xp, x, stride)
-    return Im2col(xp, x.shape, x.dtype, kernel, stride, padding, outputs).chunks(x)
+    return Im2col(xp, x.shape, x.dtype, kernel, stride, padding).chunks(x)
 
 
 def pixel_chunks(xp, x, stride):
@@ -64,21 +61,19 @@ def pixel_chunks(xp, x, stride):
     pixels = xp.ascontiguousarray(x[:, ::stride, ::stride]).reshape(-1, x.shape[3])
     step = max(CHUNK_ROWS, CHUNK_VALUES // x.shape[3])
     for start in range(0, len(pixels), step):
-        yield slice(start, start + step), pixels[None, start : start + step]
+        yield slice(start, start + step), pixels[start : start + step]
 
 
 class Im2col:
     """im2col_chunks for images of one shape (N, H, W, C), in buffers that serve for any number of them."""
 
-    def __init__(self, xp, shape, dtype, kernel, stride, padding, outputs):
+    def __init__(self, xp, shape, dtype, kernel, stride, padding):
         padded = zero_bordered(xp, shape, dtype, padding)
         self.inside = padded[:, padding : padding + shape[1], padding : padding + shape[2]]
         source = windows(xp, padded, kernel, stride)
         count, out_h, out_w = source.shape[:3]
         row_values = kernel * kernel * shape[3]
         images, band = chunk_shape(count, out_h, out_w, row_values)
-        pixels = out_w * out_h if band == out_h else out_w  # each chunk has a multiple of so many rows
-        block = gemm.small_block(pixels, row_values, outputs)
         buffer = xp.empty((images * band * out_w, row_values), dtype)
         runs = buffer.view(source.dtype)
         self.steps, start = [], 0  # of each chunk: its rows, its windows, the same in the buffer, once as runs
@@ -86,8 +81,8 @@ class Im2col:
             for top in range(0, out_h, band):
                 chunk = source[first : first + images, top : top + band]
                 size = chunk.shape[0] * chunk.shape[1] * out_w
-                columns = buffer[:size].reshape(-1, block or size, row_values)
-                self.steps.append((slice(start, start + size), chunk, runs[:size].reshape(chunk.shape), columns))
+                rows, places = slice(start, start + size), runs[:size].reshape(chunk.shape)
+                self.steps.append((rows, chunk, places, buffer[:size]))
                 start += size
 
     def chunks(self, x):
@@ -154,9 +149,9 @@ class Conv2d(Op):
     def forward_chunks(self, xp, x, y):
         """Fill y: the windows of x, a chunk after the other, times the weights."""
         k, _, _, c_out = self.weight.shape
-        y_rows, matrix = y.reshape(-1, c_out), self.weight.reshape(-1, c_out)
-        for rows, columns in im2col_chunks(xp, x, k, self.stride, self.padding, c_out):
-            xp.matmul(columns, matrix, out=blocks(y_rows[rows], columns))
+        y_rows, matrix = y.reshape(-1, c_out), gemm.RightFactor(self.weight.reshape(-1, c_out))
+        for rows, columns in im2col_chunks(xp, x, k, self.stride, self.padding):
+            matrix.multiply(columns, out=y_rows[rows])
 
     def backward(self, xp, g):
         g = xp.ascontiguousarray(g)
@@ -262,13 +257,13 @@ class Conv2d(Op):
     def backward_stride_one(self, xp, x, g, dx):
         """Fill dx and return dw. One im2col of g gives dx = columns @ reversed weights, dw = x.T @ columns."""
         k, _, c_in, c_out = self.weight.shape
-        matrix = self.reversed_weight().reshape(-1, c_in)
+        matrix = gemm.RightFactor(self.reversed_weight().reshape(-1, c_in))
         x_rows, dx_rows = xp.ascontiguousarray(x).reshape(-1, c_in), dx.reshape(-1, c_in)
         dw_reversed = None
-        for rows, columns in im2col_chunks(xp, g, k, 1, k - 1 - self.padding, c_in):
-            xp.matmul(columns, matrix, out=blocks(dx_rows[rows], columns))
+        for rows, columns in im2col_chunks(xp, g, k, 1, k - 1 - self.padding):
+            matrix.multiply(columns, out=dx_rows[rows])
             if self.needs[1]:
-                dw_reversed = add_products(xp, dw_reversed, blocks(x_rows[rows], columns), columns)
+                dw_reversed = add_product(xp, dw_reversed, x_rows[rows], columns)
         if not self.needs[1]:
             return None
         dw = dw_reversed.reshape(c_in, k, k, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
@@ -281,32 +276,30 @@ class Conv2d(Op):
         if not self.needs[1]:
             return None
         g_rows, dw = g.reshape(-1, g.shape[3]), None
-        for rows, columns in im2col_chunks(xp, x, len(self.weight), self.stride, self.padding, g.shape[3]):
-            dw = add_products(xp, dw, columns, blocks(g_rows[rows], columns))
+        for rows, columns in im2col_chunks(xp, x, len(self.weight), self.stride, self.padding):
+            dw = add_product(xp, dw, columns, g_rows[rows])
         return dw.reshape(self.weight.shape)
 
     def scatter_to_input(self, xp, g, dx):
         """Fill dx (col2im): each output pixel gives each place of its window its share."""
         k, _, c_in, c_out = self.weight.shape
         out_h, out_w = g.shape[1:3]
-        matrices = xp.ascontiguousarray(self.weight.reshape(k * k, c_in, c_out).swapaxes(1, 2))
+        matrices = gemm.RightFactor(self.weight.reshape(k * k, c_in, c_out).swapaxes(1, 2))
         images = max(1, CHUNK_VALUES // (out_h * out_w * k * k * c_in))
         for first in range(0, len(dx), images):
             chunk, d_chunk = g[first : first + images], dx[first : first + images]
-            shares = chunk.reshape(-1, c_out) @ matrices  # (k*k, pixels, C_in)
+            shares = xp.empty((k * k, len(chunk) * out_h * out_w, c_in), g.dtype)
+            matrices.multiply(chunk.reshape(-1, c_out), out=shares)
             stacks = Stacks(xp, d_chunk.shape, g.dtype, self.stride, self.padding)
             for tap, share in zip(stacks.taps(k, out_h, out_w), shares, strict=True):
                 tap += share.reshape(tap.shape)
             stacks.take(d_chunk)
 
 
-def blocks(rows, columns):
-    """Cut rows (len, C) into the blocks that the columns have."""
-    return rows.reshape(columns.shape[0], columns.shape[1], rows.shape[1])
-
-
-def add_products(xp, total, a, b):
-    """Add a[i].T @ b[i] of all blocks i to `total`, in place; None counts as 0."""
+def add_product(xp, total, a, b):
+    """Add a.T @ b to `total`, in place; None counts as 0."""
+    length = gemm.small_block(len(a), a.shape[1], b.shape[1]) or len(a)
+    a, b = (rows.reshape(-1, length, rows.shape[1]) for rows in (a, b))
     products = a.swapaxes(1, 2) @ b
     product = products[0] if len(products) == 1 else products.sum(axis=0)
     return product if total is None else xp.add(total, product, out=total)

@@ -26,7 +26,7 @@ import math
 
 import numpy as np
 
-from tinyhpe.ops.gemm import small_block
+from tinyhpe.ops.gemm import RightFactor, small_block
 
 POINTS = 0, 2 / 3, -2 / 3, 3 / 2, -3 / 2, math.inf
 CHUNK_VALUES = 1 << 17  # values at the points in a chunk of images: 512 KB of float32
@@ -85,8 +85,8 @@ def pixels(array):
 
 
 def weight_values(weight):
-    """The weights at the points: (3, 3, C_in, C_out) to (36, C_in, C_out)."""
-    return transformed(transforms(weight.dtype)[1], weight.reshape(9, *weight.shape[2:]))
+    """The weights (3, 3, C_in, C_out) at the points: 36 right factors (C_in, C_out)."""
+    return RightFactor(transformed(transforms(weight.dtype)[1], weight.reshape(9, *weight.shape[2:])))
 
 
 def input_values(x):
@@ -137,22 +137,29 @@ def image_chunks(shape, channels):
     return [slice(first, first + images) for first in range(0, count, images)]
 
 
+def multiply_and_fill(values, at_points, y):
+    """Fill y (N, H, W, C_out): the inputs' values at the points times the weights' there."""
+    products = np.empty((*values.shape[:2], y.shape[3]), y.dtype)
+    at_points.multiply(values, out=products)
+    fill_outputs(products, y)
+
+
 def forward(at_points, x, y):
-    """Fill y (N, H, W, C_out): x (N, H, W, C_in) convolved with the weights at_points (36, C_in, C_out)."""
-    for images in image_chunks(x.shape, max(at_points.shape[1:])):
-        fill_outputs(input_values(x[images]) @ at_points, y[images])
+    """Fill y (N, H, W, C_out): x (N, H, W, C_in) convolved with the weights at_points, see weight_values()."""
+    for images in image_chunks(x.shape, max(x.shape[3], y.shape[3])):
+        multiply_and_fill(input_values(x[images]), at_points, y[images])
 
 
 def backward(at_points, x, g, dx):
     """Fill dx and return dw (3, 3, C_in, C_out).
 
-    dx is g convolved with the weights in reverse order, which are given at_points (36, C_out, C_in). Their
+    dx is g convolved with the weights in reverse order, which are given at_points, 36 of (C_out, C_in). Their
     gradient needs the same values of g: the sum of x * dx is linear in g and in those weights.
     """
     total = 0
-    for images in image_chunks(g.shape, max(at_points.shape[1:])):
+    for images in image_chunks(g.shape, max(g.shape[3], dx.shape[3])):
         values = input_values(g[images])
-        fill_outputs(values @ at_points, dx[images])
+        multiply_and_fill(values, at_points, dx[images])
         total += output_values(x[images]).swapaxes(1, 2) @ values
     dw_reversed = transformed(transforms(g.dtype)[1].T, total)
     return dw_reversed.reshape(3, 3, *total.shape[1:])[::-1, ::-1]
