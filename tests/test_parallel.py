@@ -5,8 +5,8 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from tinyhpe import parallel
-from tinyhpe.nn import resnet
-from tinyhpe.ops import conv, norm, pool
+from tinyhpe.nn import folded, resnet
+from tinyhpe.ops import conv, norm, pool, winograd
 from tinyhpe.tensor import Tensor
 
 
@@ -34,6 +34,17 @@ def test_a_training_step_on_three_threads_gives_the_gradients_of_one(monkeypatch
             np.testing.assert_allclose(actual, single, rtol=1e-9, atol=1e-9 * np.abs(single).max())
 
 
+@pytest.mark.parametrize("size", [(64, 48), (224, 200)])  # without and with layers for Winograd's convolution
+def test_a_prediction_on_three_threads_is_that_on_one(monkeypatch, size):
+    for module in folded, winograd:
+        monkeypatch.setattr(module, "PART_PRODUCTS", 1)
+    network = folded.FoldedResNet(resnet.build("resnet50", outputs=3).eval())
+    image = np.random.default_rng(0).normal(size=(1, *size, 3)).astype(np.float32)
+    expected = network(image)
+    with parallel.threads(3):
+        np.testing.assert_allclose(network(image), expected, atol=1e-5 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize(
     ("threads", "count", "least", "expected"),
     [(1, 5, 1, 1), (2, 5, 1, 2), (3, 2, 1, 2), (2, 0, 1, 1), (4, 7, 3, 2)],
@@ -55,3 +66,12 @@ def test_an_error_in_a_thread_arrives_and_the_settings_come_back():
         parallel.over_parts(fail, 2)
     assert [library["num_threads"] for library in threadpool_info()] == blas
     assert len(parallel.over_parts(lambda part: part, 4)) == 1
+
+
+def test_whoever_works_on_a_part_makes_no_further_parts():
+    with parallel.threads(3):
+        inner = parallel.over_parts(lambda part: parallel.over_parts(lambda within: within, 10), 6)
+        assert inner == [[slice(0, 10)]] * 3
+        with pytest.raises(ZeroDivisionError):
+            parallel.over_parts(lambda part: 1 / 0, 6)
+        assert len(parallel.over_parts(lambda part: part, 6)) == 3  # afterwards it does, even after an error

@@ -7,11 +7,14 @@ convolution are too small to be shared out; so while we use threads, BLAS gets o
 
 import contextlib
 import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from threadpoolctl import threadpool_limits
 
+PART_PRODUCTS = 15 * 10**6  # multiplications that are worth a thread: about 0.3 ms
 _pool, _threads = None, 1
+_thread = threading.local()  # has the attribute `busy` while this thread works on a part
 
 
 @contextlib.contextmanager
@@ -30,14 +33,25 @@ def threads(count):
 def over_parts(function, count, least=1):
     """Call function(part) with slices that together cover range(count), side by side, and list the results.
 
+    Within a part there are no further parts: who works on one calls function(whole range).
+
     Args:
         least: parts have at least so many of the `count`. To start a thread takes some 50 microseconds, and while
             one runs Python the others cannot, so parts that take less than half a millisecond are not worth it.
     """
     parts = min(_threads, count // least)
-    if parts < 2:
+    if parts < 2 or hasattr(_thread, "busy"):
         return [function(slice(0, count))]
     bounds = [count * i // parts for i in range(parts + 1)]
     first, *others = (slice(start, end) for start, end in itertools.pairwise(bounds))
-    coming = [_pool.submit(function, part) for part in others]
-    return [function(first), *(future.result() for future in coming)]
+    coming = [_pool.submit(work, function, part) for part in others]
+    return [work(function, first), *(future.result() for future in coming)]
+
+
+def work(function, part):
+    """function(part), in a thread that is busy with it."""
+    _thread.busy = True
+    try:
+        return function(part)
+    finally:
+        del _thread.busy

@@ -10,11 +10,12 @@ import math
 
 from tinyhpe.backend import array_module, suits_kernels
 from tinyhpe.ops import gemm, kernels, winograd
-from tinyhpe.ops.conv import Im2col, conv2d, pixel_chunks
+from tinyhpe.ops.conv import CHUNK_ROWS, CHUNK_VALUES, Im2col, conv2d
 from tinyhpe.ops.linalg import linear
 from tinyhpe.ops.norm import ROW_VALUES
 from tinyhpe.ops.pool import max_pool2d
 from tinyhpe.ops.windows import output_length
+from tinyhpe.parallel import PART_PRODUCTS, over_parts
 from tinyhpe.tensor import Tensor
 
 
@@ -36,7 +37,7 @@ class FoldedConv:
         self.zero_row = xp.zeros_like(self.bias_row)
         self.stride, self.padding, self.relu = conv.stride, conv.padding, norm.relu
         self.matrix = gemm.RightFactor(self.weight.reshape(-1, len(self.bias)))
-        self.im2col = functools.lru_cache(maxsize=1)(Im2col)  # so its buffers serve all images of one shape
+        self.shape = None  # of the images that prepare_for() was called for
 
     def __call__(self, x, residual=None):
         """x (N, H, W, C_in) to (N, H_out, W_out, C_out); the residual has the shape of the result."""
@@ -44,24 +45,44 @@ class FoldedConv:
             y = conv2d(x, self.weight, self.stride, self.padding).data
             kernels.add_bias(kernels.cuda_module(), y, self.bias, residual, self.relu)
             return y
-        xp, (k, _, _, outputs) = array_module(x), self.weight.shape
-        out_h, out_w = (output_length(length, k, self.stride, self.padding) for length in x.shape[1:3])
-        y = xp.empty((len(x), out_h, out_w, outputs), x.dtype)
-        y_rows = y.reshape(-1, outputs)
-        residual_rows = None if residual is None else residual.reshape(-1, outputs)
-        if winograd.suits(x, self.weight, self.stride, self.padding, prepared=True):
+        xp = array_module(x)
+        if x.shape != self.shape:
+            self.prepare_for(xp, x)
+        y = xp.empty(self.out_shape, x.dtype)
+        if self.by_winograd:
             winograd.forward(self.weight_values, x, y)
             self.finish(y, residual)
             return y
-        if (k, self.padding) == (1, 0):
-            chunks = pixel_chunks(xp, x, self.stride)
+        y_rows = y.reshape(-1, y.shape[3])
+        residual_rows = None if residual is None else residual.reshape(y_rows.shape)
+        if self.im2col:
+            for rows, columns in self.im2col.chunks(x):
+                self.fill(columns, y_rows[rows], None if residual is None else residual_rows[rows])
         else:
-            chunks = self.im2col(xp, x.shape, x.dtype, k, self.stride, self.padding).chunks(x)
-        for rows, columns in chunks:
-            out = y_rows[rows]
-            self.matrix.multiply(columns, out)
-            self.finish(out, None if residual is None else residual_rows[rows])
+            pixels = xp.ascontiguousarray(x[:, :: self.stride, :: self.stride])
+            self.fill(pixels.reshape(len(y_rows), -1), y_rows, residual_rows)
         return y
+
+    def prepare_for(self, xp, x):
+        """Choose the way for images of x's shape, and get the buffers that it needs."""
+        geometry = len(self.weight), self.stride, self.padding
+        out = (output_length(length, *geometry) for length in x.shape[1:3])
+        self.shape, self.out_shape = x.shape, (len(x), *out, self.weight.shape[3])
+        self.by_winograd = winograd.suits(x, self.weight, self.stride, self.padding, prepared=True)
+        plain = self.by_winograd or geometry[::2] == (1, 0)
+        self.im2col = None if plain else Im2col(xp, x.shape, x.dtype, *geometry)
+
+    def fill(self, columns, y, residual):
+        """Fill y (M, C_out) with columns (M, K) times the weights, and finish it chunk by chunk, in the cache."""
+        step = max(CHUNK_ROWS, CHUNK_VALUES // columns.shape[1])
+
+        def fill_rows(part):
+            for start in range(part.start, part.stop, step):
+                rows = slice(start, min(start + step, part.stop))
+                self.matrix.multiply(columns[rows], y[rows])
+                self.finish(y[rows], None if residual is None else residual[rows])
+
+        over_parts(fill_rows, len(columns), max(1, PART_PRODUCTS // self.weight.size))
 
     @functools.cached_property
     def weight_values(self):

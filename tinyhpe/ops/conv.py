@@ -25,12 +25,11 @@ import numpy as np
 from tinyhpe import backend
 from tinyhpe.ops import cublas, gemm, kernels, winograd
 from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_bordered
-from tinyhpe.parallel import over_parts
+from tinyhpe.parallel import PART_PRODUCTS, over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
 CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a core's L2 cache holds
 CHUNK_ROWS = 512  # but never fewer rows: each GEMM repacks the weights
-PART_PRODUCTS = 15 * 10**6  # multiplications that are worth a thread: about 0.3 ms
 CUDA_CHUNK_VALUES = 1 << 26  # values in an im2col matrix on a GPU: 256 MB of float32
 
 

@@ -23,16 +23,23 @@ class RightFactor:
     def __init__(self, matrix):
         self.matrix, self.arranged = matrix, {}
 
-    def multiply(self, rows, out):
-        """Fill out (..., M, N) with rows (..., M, K) @ matrix; all C-contiguous."""
-        k, n = self.matrix.shape[-2:]
-        block = cut(rows.shape[-2], k, n) if isinstance(rows, np.ndarray) else None
-        if block is None:
+    def multiply(self, rows, out, stack=...):
+        """Fill out (..., M, N) with rows (..., M, K) @ matrix; all C-contiguous.
+
+        Args:
+            stack: of a stack of matrices those to be used, a slice.
+        """
+        (*_, count, k), n = rows.shape, self.matrix.shape[-1]
+        if not isinstance(rows, np.ndarray):
             out[...] = rows @ self.matrix
+            return
+        block = cut(count, k, n) if count * k * n > SMALL_GEMM else None
+        if block is None:
+            np.matmul(rows, self.matrix[stack], out=out)
             return
         length, inner, columns = block
         parts = k // inner
-        blocks = self.blocks(inner, columns)
+        blocks = self.blocks(inner, columns)[stack]
         rows = rows.reshape(*rows.shape[:-2], -1, 1, length, parts, inner)
         out = out.reshape(*out.shape[:-2], -1, length, n // columns, columns).swapaxes(-3, -2)
         np.matmul(rows[..., 0, :], blocks[..., 0, :, :, :], out=out)
