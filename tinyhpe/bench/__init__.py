@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 
 from tinyhpe import backend, ops, parallel
 from tinyhpe.bench import cuda
@@ -65,9 +65,7 @@ def measure(name, threads):
     workload = WORKLOADS[name]
     if torch_resnet:
         torch_resnet.torch.set_num_threads(threads)
-    # one image cannot be cut into parts: there BLAS itself uses the threads
-    limit = parallel.threads(threads) if workload.training else threadpool_limits(threads, "blas")
-    with limit:
+    with parallel.threads(threads):
         times = median_times(steps(workload), workload.seconds)
     return {
         "workload": name,

@@ -28,7 +28,7 @@ class FoldedConv:
     """
 
     def __init__(self, conv, norm):
-        xp = array_module(conv.weight.data)
+        xp = self.xp = array_module(conv.weight.data)
         scale = norm.weight.data / xp.sqrt(norm.running_var + norm.eps)
         self.weight = conv.weight.data * scale
         self.bias = norm.bias.data - norm.running_mean * scale
@@ -36,6 +36,7 @@ class FoldedConv:
         self.bias_row = xp.tile(self.bias, self.repeats)
         self.zero_row = xp.zeros_like(self.bias_row)
         self.stride, self.padding, self.relu = conv.stride, conv.padding, norm.relu
+        self.worth_a_thread = max(1, PART_PRODUCTS // self.weight.size)  # rows
         self.matrix = gemm.RightFactor(self.weight.reshape(-1, len(self.bias)))
         self.shape = None  # of the images that prepare_for() was called for
 
@@ -45,10 +46,9 @@ class FoldedConv:
             y = conv2d(x, self.weight, self.stride, self.padding).data
             kernels.add_bias(kernels.cuda_module(), y, self.bias, residual, self.relu)
             return y
-        xp = array_module(x)
         if x.shape != self.shape:
-            self.prepare_for(xp, x)
-        y = xp.empty(self.out_shape, x.dtype)
+            self.prepare_for(x)
+        y = self.xp.empty(self.out_shape, x.dtype)
         if self.by_winograd:
             winograd.forward(self.weight_values, x, y)
             self.finish(y, residual)
@@ -59,18 +59,18 @@ class FoldedConv:
             for rows, columns in self.im2col.chunks(x):
                 self.fill(columns, y_rows[rows], None if residual is None else residual_rows[rows])
         else:
-            pixels = xp.ascontiguousarray(x[:, :: self.stride, :: self.stride])
+            pixels = self.xp.ascontiguousarray(x[:, :: self.stride, :: self.stride])
             self.fill(pixels.reshape(len(y_rows), -1), y_rows, residual_rows)
         return y
 
-    def prepare_for(self, xp, x):
+    def prepare_for(self, x):
         """Choose the way for images of x's shape, and get the buffers that it needs."""
         geometry = len(self.weight), self.stride, self.padding
         out = (output_length(length, *geometry) for length in x.shape[1:3])
         self.shape, self.out_shape = x.shape, (len(x), *out, self.weight.shape[3])
         self.by_winograd = winograd.suits(x, self.weight, self.stride, self.padding, prepared=True)
         plain = self.by_winograd or geometry[::2] == (1, 0)
-        self.im2col = None if plain else Im2col(xp, x.shape, x.dtype, *geometry)
+        self.im2col = None if plain else Im2col(self.xp, x.shape, x.dtype, *geometry)
 
     def fill(self, columns, y, residual):
         """Fill y (M, C_out) with columns (M, K) times the weights, and finish it chunk by chunk, in the cache."""
@@ -82,7 +82,11 @@ class FoldedConv:
                 self.matrix.multiply(columns[rows], y[rows])
                 self.finish(y[rows], None if residual is None else residual[rows])
 
-        over_parts(fill_rows, len(columns), max(1, PART_PRODUCTS // self.weight.size))
+        if len(columns) <= min(step, self.worth_a_thread):  # to cut nothing takes time, too
+            self.matrix.multiply(columns, y)
+            self.finish(y, residual)
+        else:
+            over_parts(fill_rows, len(columns), self.worth_a_thread)
 
     @functools.cached_property
     def weight_values(self):
@@ -97,7 +101,7 @@ class FoldedConv:
         rows = y.reshape(-1, pixels * len(self.bias))
         rows += self.bias_row[: rows.shape[1]]
         if self.relu:
-            array_module(y).maximum(rows, self.zero_row[: rows.shape[1]], out=rows)
+            self.xp.maximum(rows, self.zero_row[: rows.shape[1]], out=rows)
 
 
 class FoldedResNet:
