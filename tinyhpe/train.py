@@ -5,7 +5,8 @@ that was not.
 
 A GPU works through what the program orders, while the program goes on to order more. To look at a number, even
 for the progress bar, the program must wait until the GPU has come that far, and then the GPU waits for orders. So
-the losses stay where they are computed, and are looked at once every LOOK_EVERY steps.
+the losses stay where they are computed, and are looked at once every LOOK_EVERY steps. And a step is ordered in
+full only twice: from then on it is replayed (cuda_graph.py).
 """
 
 import contextlib

@@ -29,7 +29,7 @@ from tinyhpe.parallel import PART_PRODUCTS, over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
 CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a core's L2 cache holds
-CHUNK_ROWS = 512  # but never fewer rows: each GEMM repacks the weights
+CHUNK_ROWS = 512  # but never fewer rows: each chunk reads all weights
 CUDA_CHUNK_VALUES = 1 << 26  # values in an im2col matrix on a GPU: 256 MB of float32
 
 
