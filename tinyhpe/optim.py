@@ -4,6 +4,7 @@ Parameters, gradients and moments are flat arrays: the parameters' own arrays be
 them. One update is then a few long array operations instead of a few for each of a hundred parameters.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -33,13 +34,10 @@ class Optimizer:
         self.lr, self.steps = lr, 0
         xp = backend.array_module(*[p.data for p in self.parameters])
         self.xp, self.flat = xp, xp.concatenate([p.data.ravel() for p in self.parameters])
-        self.gradient, self.gradients = xp.empty_like(self.flat), []  # flat, and seen as those of the parameters
-        start = 0
-        for parameter in self.parameters:
-            end = start + parameter.size
-            parameter.data = self.flat[start:end].reshape(parameter.shape)
-            self.gradients.append(self.gradient[start:end].reshape(parameter.shape))
-            start = end
+        ends = np.cumsum([p.size for p in self.parameters]).tolist()
+        self.places = [slice(start, end) for start, end in itertools.pairwise([0, *ends])]
+        for place, parameter in zip(self.places, self.parameters, strict=True):
+            parameter.data = self.flat[place].reshape(parameter.shape)
         for name in self.state_names:
             setattr(self, name, xp.zeros_like(self.flat))
 
@@ -59,13 +57,14 @@ class Optimizer:
 
     def apply(self):
         """The half of step() that is done where the parameters are."""
-        for gradient, parameter in zip(self.gradients, self.parameters, strict=True):
-            gradient[...] = 0 if parameter.grad is None else parameter.grad
+        gradient = self.xp.empty_like(self.flat)
+        for place, parameter in zip(self.places, self.parameters, strict=True):
+            gradient[place] = 0 if parameter.grad is None else parameter.grad.ravel()
+        arrays = self.flat, gradient, *(getattr(self, name) for name in self.state_names)
         if backend.suits_kernels(self.flat):
-            self.update_cuda(self.flat, self.gradient, *(getattr(self, name) for name in self.state_names))
+            self.update_cuda(*arrays)
             return
         for start in range(0, self.flat.size, CHUNK_VALUES):
-            arrays = self.flat, self.gradient, *(getattr(self, name) for name in self.state_names)
             self.update(*(array[start : start + CHUNK_VALUES] for array in arrays))
 
     def update_cuda(self, p, g, *state):

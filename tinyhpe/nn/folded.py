@@ -38,7 +38,7 @@ class FoldedConv:
         self.stride, self.padding, self.relu = conv.stride, conv.padding, norm.relu
         self.worth_a_thread = max(1, PART_PRODUCTS // self.weight.size)  # rows
         self.matrix = gemm.RightFactor(self.weight.reshape(-1, len(self.bias)))
-        self.shape = None  # of the images that prepare_for() was called for
+        self.prepared_for = None  # shape and dtype of images
 
     def __call__(self, x, residual=None):
         """x (N, H, W, C_in) to (N, H_out, W_out, C_out); the residual has the shape of the result."""
@@ -46,7 +46,7 @@ class FoldedConv:
             y = conv2d(x, self.weight, self.stride, self.padding).data
             kernels.add_bias(kernels.cuda_module(), y, self.bias, residual, self.relu)
             return y
-        if x.shape != self.shape:
+        if self.prepared_for != (x.shape, x.dtype):
             self.prepare_for(x)
         y = self.xp.empty(self.out_shape, x.dtype)
         if self.by_winograd:
@@ -67,7 +67,7 @@ class FoldedConv:
         """Choose the way for images of x's shape, and get the buffers that it needs."""
         geometry = len(self.weight), self.stride, self.padding
         out = (output_length(length, *geometry) for length in x.shape[1:3])
-        self.shape, self.out_shape = x.shape, (len(x), *out, self.weight.shape[3])
+        self.prepared_for, self.out_shape = (x.shape, x.dtype), (len(x), *out, self.weight.shape[3])
         self.by_winograd = winograd.suits(x, self.weight, self.stride, self.padding, prepared=True)
         plain = self.by_winograd or geometry[::2] == (1, 0)
         self.im2col = None if plain else Im2col(self.xp, x.shape, x.dtype, *geometry)
