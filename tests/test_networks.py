@@ -93,12 +93,15 @@ def test_a_folded_network_answers_as_the_whole_one():
         if isinstance(layer, BatchNorm2d):  # as if trained, but so that the signal lives through all the layers
             layer.running_mean[...], layer.bias.data[...] = rng.normal(0, 0.1, (2, len(layer.bias)))
             layer.running_var[...], layer.weight.data[...] = rng.uniform(0.5, 1.5, (2, len(layer.bias)))
-    images = rng.normal(size=(32, 64, 64, 3)).astype(np.float32)
+    folded, images = FoldedResNet(network), rng.normal(size=(32, 64, 64, 3)).astype(np.float32)
     with no_grad():
-        for count in 1, 32:  # small and large enough for Winograd's convolution
-            wanted = network(Tensor(images[:count])).numpy()
-            got = FoldedResNet(network)(images[:count])
-            np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max())
+        for part in np.s_[:1], np.s_[:], np.s_[:1, 16:], np.s_[:0]:  # the whole batch by Winograd's convolution
+            wanted, got = network(Tensor(images[part])).numpy(), folded(images[part])
+            np.testing.assert_allclose(got, wanted, atol=1e-4 * np.abs(wanted).max(initial=0))
+    network.fc.bias.data += 100  # a later change
+    np.testing.assert_allclose(folded(images[:1]).max(), network(Tensor(images[:1])).data.max() - 100, atol=1e-2)
+    with pytest.raises(ValueError, match="the same C_in"):
+        folded(images[..., :1])
 
 
 def test_a_frozen_batch_norm_keeps_its_statistics_and_weights_even_after_train():

@@ -105,24 +105,38 @@ def test_pooling_equals_naive_loops_in_any_geometry(size, kernel, stride, paddin
 @pytest.mark.parametrize(
     ("shape", "block"),
     [
-        ((196, 1024, 256), (28, 1024, 32)),
+        ((196, 256, 1024), (49, 256, 64)),
         ((49, 2048, 512), (49, 512, 32)),  # the inner length in four parts, added up
         ((3136, 147, 64), (98, 147, 64)),
-        ((16, 256, 96), (16, 256, 48)),
+        ((16, 1024, 96), (16, 512, 32)),
         ((1, 512, 3), None),
         ((13 * 53, 1031, 1009), None),  # no divisors
+        ((10, 256, 512), None),  # too few rows
     ],
 )
 @pytest.mark.parametrize("stack", [(), (3,)])
 def test_a_product_in_blocks_is_the_product(shape, block, stack):
     rng, (m, k, n) = np.random.default_rng(0), shape
     rows, matrix = (rng.integers(-9, 9, (*stack, *size)).astype(np.float32) for size in ((m, k), (k, n)))
-    assert gemm.cut(*shape) == block
-    assert block is None or math.prod(block) <= gemm.SMALL_GEMM
-    factor, out = gemm.RightFactor(matrix), np.full((*stack, m, n), np.nan, np.float32)
-    for left in rows, -rows:
-        factor.multiply(left, out)
-        np.testing.assert_array_equal(out, left.astype(float) @ matrix)
+    factor, wanted = gemm.RightFactor(matrix), rows.astype(float) @ matrix
+    length = factor.block_length(rows)
+    assert length == (block[0] if block else 0)
+    if block:
+        assert factor.blocks.shape[-2:] == block[1:]
+        assert math.prod(block) <= gemm.SMALL_GEMM
+
+    def check(part, wanted, *which):
+        out = np.full(wanted.shape, np.nan, np.float32)
+        factor.multiply(part, out, *which)
+        np.testing.assert_array_equal(out, wanted)
+
+    check(rows, wanted)
+    check(rows[..., : m // 2, :].copy(), wanted[..., : m // 2, :])  # other rows, the same blocks
+    if stack:
+        check(rows[1:], wanted[1:], slice(1, 3))
+        check(rows[0], rows[0].astype(float) @ matrix)
+    with pytest.raises(ValueError, match="mismatch"):
+        factor.multiply(rows[..., : k // 2].copy(), np.empty((*stack, m, n), np.float32))
 
 
 def test_winograds_convolution_rounds_hardly_more_than_im2col(monkeypatch):

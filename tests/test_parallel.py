@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_info
 
 from tinyhpe import parallel
 from tinyhpe.nn import folded, resnet
-from tinyhpe.ops import conv, norm, pool, winograd
+from tinyhpe.ops import norm, pool
 from tinyhpe.tensor import Tensor
 
 
@@ -21,7 +21,7 @@ def training_step(images):
 
 def test_a_training_step_on_three_threads_gives_the_gradients_of_one(monkeypatch):
     for module, name in (
-        (conv, "PART_PRODUCTS"),
+        (parallel, "PART_PRODUCTS"),
         (norm, "PART_CHUNKS"),
         (norm, "CHUNK_VALUES"),
         (pool, "PART_VALUES"),
@@ -36,8 +36,7 @@ def test_a_training_step_on_three_threads_gives_the_gradients_of_one(monkeypatch
 
 @pytest.mark.parametrize("size", [(64, 48), (224, 200)])  # without and with layers for Winograd's convolution
 def test_a_prediction_on_three_threads_is_that_on_one(monkeypatch, size):
-    for module in folded, winograd:
-        monkeypatch.setattr(module, "PART_PRODUCTS", 1)
+    monkeypatch.setattr(parallel, "PART_PRODUCTS", 1)
     network = folded.FoldedResNet(resnet.build("resnet50", outputs=3).eval())
     image = np.random.default_rng(0).normal(size=(1, *size, 3)).astype(np.float32)
     expected = network(image)

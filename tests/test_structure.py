@@ -19,7 +19,7 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "emulator": {"errors"},
     "ops": {"tensor", "backend", "errors", "parallel"},
     "gradcheck": {"tensor", "ops"},
-    "nn": {"tensor", "backend", "ops", "errors", "files"},
+    "nn": {"tensor", "backend", "ops", "errors", "files", "parallel"},
     "optim": {"backend", "ops"},
     "pose": {"errors"},
     "heads": {"pose"},

@@ -1,14 +1,14 @@
-"""Several cores: one batch, cut into parts of images, a thread for each part.
+"""Several cores: an op's work cut into parts, a thread for each part. Mostly parts of the batch, images.
 
 Python runs one thread at a time, but NumPy lets others run while it copies, adds or multiplies whole arrays. An op
-is little else. BLAS could use the cores itself, but only inside one matrix product, and the chunks of a
-convolution are too small to be shared out; so while we use threads, BLAS gets one.
+is little else. BLAS could use the cores itself, but only inside one matrix product, and ours are cut into blocks
+too small to be shared out; so while we use threads, BLAS gets one.
 """
 
 import contextlib
 import itertools
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from threadpoolctl import threadpool_limits
 
@@ -33,11 +33,12 @@ def threads(count):
 def over_parts(function, count, least=1):
     """Call function(part) with slices that together cover range(count), side by side, and list the results.
 
-    Within a part there are no further parts: who works on one calls function(whole range).
+    Where there are several parts, who works on one makes no further parts: that would be more than there are
+    threads.
 
     Args:
         least: parts have at least so many of the `count`. To start a thread takes some 50 microseconds, and while
-            one runs Python the others cannot, so parts that take less than half a millisecond are not worth it.
+            one runs Python the others cannot, so parts that take less than 0.3 milliseconds are not worth it.
     """
     parts = min(_threads, count // least)
     if parts < 2 or hasattr(_thread, "busy"):
@@ -45,7 +46,16 @@ def over_parts(function, count, least=1):
     bounds = [count * i // parts for i in range(parts + 1)]
     first, *others = (slice(start, end) for start, end in itertools.pairwise(bounds))
     coming = [_pool.submit(work, function, part) for part in others]
-    return [work(function, first), *(future.result() for future in coming)]
+    try:
+        result = work(function, first)
+    finally:
+        wait(coming)  # after an error, too: nobody may go on writing
+    return [result, *(future.result() for future in coming)]
+
+
+def least_part(products):
+    """over_parts' `least` where each of the count takes so many multiplications, in a matrix product."""
+    return -(-PART_PRODUCTS // max(1, products))
 
 
 def work(function, part):

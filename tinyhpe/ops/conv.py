@@ -25,7 +25,7 @@ import numpy as np
 from tinyhpe import backend
 from tinyhpe.ops import cublas, gemm, kernels, winograd
 from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_bordered
-from tinyhpe.parallel import PART_PRODUCTS, over_parts
+from tinyhpe.parallel import least_part, over_parts
 from tinyhpe.tensor import Op, Sample, apply
 
 CHUNK_VALUES = 1 << 18  # values in an im2col chunk: 1 MB of float32, which a core's L2 cache holds
@@ -143,7 +143,7 @@ class Conv2d(Op):
 
     def part_images(self, y):
         """How many images a thread should have at least; y (N, H_out, W_out, C_out) is the output."""
-        return max(1, PART_PRODUCTS * len(y) // (y.size * self.weight[..., 0].size + 1))
+        return least_part(y[:1].size * self.weight[..., 0].size)
 
     def forward_chunks(self, xp, x, y):
         """Fill y: the windows of x, a chunk after the other, times the weights."""
@@ -297,7 +297,7 @@ class Conv2d(Op):
 
 def add_product(xp, total, a, b):
     """Add a.T @ b to `total`, in place; None counts as 0."""
-    length = gemm.small_block(len(a), a.shape[1], b.shape[1]) or len(a)
+    length = gemm.small_block(len(a), a.shape[1], b.shape[1])
     a, b = (rows.reshape(-1, length, rows.shape[1]) for rows in (a, b))
     products = a.swapaxes(1, 2) @ b
     product = products[0] if len(products) == 1 else products.sum(axis=0)

@@ -4,24 +4,40 @@ The repacking is a tenth to a quarter of the time, the more the fewer rows or co
 """
 
 import functools
-import itertools
 
 import numpy as np
 
+from tinyhpe.backend import array_module
+
 SMALL_GEMM = 10**6  # rows * inner length * columns that OpenBLAS multiplies without repacking
-LEAST_ROWS, LEAST_INNER, LEAST_COLUMNS = 24, 64, 16  # of a block: with less it is slower
-MOST_INNER, MOST_COLUMNS = 1024, 64  # with more it is not faster
+LEAST = 64  # rows, columns or inner length that are worth a block
+LEAST_ROWS, LEAST_COLUMNS = 12, 16  # of a block of RightFactor, whose matrix is not repacked either
+MOST_INNER, MOST_COLUMNS, MOST_VALUES = 512, 64, 1 << 14  # of a block of its matrix
 
 
 class RightFactor:
-    """A matrix (K, N) that rows are multiplied by, one set of them after the other. It is cut into blocks once.
+    """A matrix (K, N) that many sets of rows are multiplied by.
+
+    A block of its columns would lie scattered over the memory. So the matrix is laid out anew, once, block by
+    block; rows need no such thing.
 
     Args:
         matrix: (..., K, N); with further axes, a stack of matrices.
     """
 
     def __init__(self, matrix):
-        self.matrix, self.arranged = matrix, {}
+        k, n = matrix.shape[-2:]
+        self.matrix = matrix
+        self.inner = largest_divisor(k, min(k, LEAST), MOST_INNER)
+        most_columns = min(MOST_COLUMNS, MOST_VALUES // max(1, self.inner))
+        self.columns = largest_divisor(n, min(n, LEAST_COLUMNS), most_columns)
+
+    @functools.cached_property
+    def blocks(self):
+        """The matrix as blocks (..., 1, K / inner, N / columns, inner, columns)."""
+        *stack, k, n = self.matrix.shape
+        blocks = self.matrix.reshape(*stack, 1, k // self.inner, self.inner, n // self.columns, self.columns)
+        return np.ascontiguousarray(blocks.swapaxes(-3, -2))
 
     def multiply(self, rows, out, stack=...):
         """Fill out (..., M, N) with rows (..., M, K) @ matrix; all C-contiguous.
@@ -29,56 +45,36 @@ class RightFactor:
         Args:
             stack: of a stack of matrices those to be used, a slice.
         """
-        (*_, count, k), n = rows.shape, self.matrix.shape[-1]
-        if not isinstance(rows, np.ndarray):
-            out[...] = rows @ self.matrix
+        length = self.block_length(rows)
+        if not length:
+            array_module(rows).matmul(rows, self.matrix[stack], out=out)
             return
-        block = cut(count, k, n) if count * k * n > SMALL_GEMM else None
-        if block is None:
-            np.matmul(rows, self.matrix[stack], out=out)
-            return
-        length, inner, columns = block
-        parts = k // inner
-        blocks = self.blocks(inner, columns)[stack]
-        rows = rows.reshape(*rows.shape[:-2], -1, 1, length, parts, inner)
-        out = out.reshape(*out.shape[:-2], -1, length, n // columns, columns).swapaxes(-3, -2)
+        inner, columns, blocks = self.inner, self.columns, self.blocks[stack]
+        # (..., M / length, 1, length, K / inner, inner): a block of rows meets all blocks of columns
+        rows = rows.reshape(*rows.shape[:-2], -1, 1, length, rows.shape[-1] // inner, inner)
+        # (..., M / length, N / columns, length, columns)
+        out = out.reshape(*out.shape[:-2], -1, length, out.shape[-1] // columns, columns).swapaxes(-3, -2)
         np.matmul(rows[..., 0, :], blocks[..., 0, :, :, :], out=out)
-        for part in range(1, parts):
+        for part in range(1, rows.shape[-2]):
             out += rows[..., part, :] @ blocks[..., part, :, :, :]
 
-    def blocks(self, inner, columns):
-        """The matrix as blocks (..., 1, K / inner, N / columns, inner, columns)."""
-        if (inner, columns) not in self.arranged:
-            *stack, k, n = self.matrix.shape
-            blocks = self.matrix.reshape(*stack, 1, k // inner, inner, n // columns, columns).swapaxes(-3, -2)
-            self.arranged[inner, columns] = np.ascontiguousarray(blocks)
-        return self.arranged[inner, columns]
-
-
-def cut(rows, inner, columns):
-    """How to cut a product of (rows, inner) and (inner, columns) into small ones.
-
-    Returns:
-        rows, inner length and columns of a block, divisors of the whole ones; None if no blocks are worth it.
-    """
-    halves = itertools.product((LEAST_ROWS, LEAST_ROWS // 2), (MOST_INNER, MOST_INNER // 2), (MOST_COLUMNS, 32))
-    for least_rows, most_inner, most_columns in halves:
-        block_inner = largest_divisor(inner, min(inner, LEAST_INNER), most_inner)
-        block_columns = largest_divisor(columns, min(columns, LEAST_COLUMNS), most_columns)
-        if block_inner and block_columns:
-            length = largest_divisor(rows, least_rows, SMALL_GEMM // (block_inner * block_columns))
-            if length:
-                return length, block_inner, block_columns
-    return None
+    def block_length(self, rows):
+        """How many rows a block should have, or 0 if these rows are better multiplied as they are."""
+        count, k = rows.shape[-2:]
+        fits = k == self.matrix.shape[-2] and self.inner and self.columns
+        known = isinstance(rows, np.ndarray) and rows.dtype != np.float16  # BLAS knows no others
+        if not (fits and known) or count * k * self.matrix.shape[-1] <= SMALL_GEMM:
+            return 0
+        return largest_divisor(count, LEAST_ROWS, SMALL_GEMM // (self.inner * self.columns))
 
 
 def small_block(length, inner, other):
-    """How long the blocks of a product's rows (or columns) should be: a divisor of `length`, or 0 if none will do.
+    """How long the blocks of a product's rows (or columns) should be: a divisor of `length`, or all of it.
 
     Args:
         inner, other: the length of the sums, and how many columns (or rows) the product has.
     """
-    return largest_divisor(length, 64, SMALL_GEMM // (inner * other))
+    return largest_divisor(length, LEAST, SMALL_GEMM // (inner * other)) or length
 
 
 @functools.cache

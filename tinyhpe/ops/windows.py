@@ -65,7 +65,7 @@ def clipped(length, kernel, stride, padding):
         low = max(0, first)
         high = max(low, min(length, first + kernel))
         slices.append((slice(low, high), slice(low - first, high - first)))
-    return slices
+    return tuple(slices)
 
 
 class Stacks:

@@ -27,7 +27,7 @@ import math
 import numpy as np
 
 from tinyhpe.ops.gemm import RightFactor, small_block
-from tinyhpe.parallel import PART_PRODUCTS, over_parts
+from tinyhpe.parallel import least_part, over_parts
 
 POINTS = 0, 2 / 3, -2 / 3, 3 / 2, -3 / 2, math.inf
 CHUNK_VALUES = 1 << 17  # values at the points in a chunk of images: 512 KB of float32
@@ -74,9 +74,9 @@ def transforms(dtype):
 def transformed(matrix, planes):
     """matrix (m, n) @ planes (n, tiles, C): a new array (m, tiles, C)."""
     result = np.empty((len(matrix), *planes.shape[1:]), planes.dtype)
-    length = small_block(result[0].size, *matrix.shape) or result[0].size
+    length = small_block(result[0].size, *matrix.shape)
     blocks, result_blocks = (array.reshape(len(array), -1, length).swapaxes(0, 1) for array in (planes, result))
-    least = -(-PART_PRODUCTS // (matrix.size * length))
+    least = least_part(matrix.size * length)
     over_parts(lambda part: np.matmul(matrix, blocks[part], out=result_blocks[part]), len(blocks), least)
     return result
 
@@ -142,7 +142,7 @@ def image_chunks(shape, channels):
 def multiply_and_fill(values, at_points, y):
     """Fill y (N, H, W, C_out): the inputs' values at the points times the weights' there."""
     products = np.empty((*values.shape[:2], y.shape[3]), y.dtype)
-    least = -(-PART_PRODUCTS // (values[0].size * y.shape[3]))
+    least = least_part(values[0].size * y.shape[3])
     over_parts(lambda points: at_points.multiply(values[points], products[points], points), len(values), least)
     fill_outputs(products, y)
 
