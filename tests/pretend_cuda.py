@@ -174,6 +174,7 @@ def complete(module):
     module.empty, module.RawModule, module.add = poisoned(module.empty), EmulatedModule, recordable(np.add)
     module.add.at = recordable(np.add.at)
     module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=recordable(as_strided)))
+    module.get_default_memory_pool = mock.MagicMock()
     module.cuda = mock.MagicMock(
         Device=lambda: SimpleNamespace(compute_capability="80"),
         alloc=lambda size: SimpleNamespace(ptr=1),

@@ -53,16 +53,18 @@ class CudaGraph:
     def record(self, arrays):
         """Call the function while a stream writes down the orders that it is given, instead of obeying."""
         cupy = backend.device_module("cuda")
-        self.inputs = [array.copy() for array in arrays]
+        inputs = [array.copy() for array in arrays]
+        cupy.get_default_memory_pool().free_all_blocks()  # that the first call used: now it would be twice as much
         # What the function frees, its next kernels may use again, as in any step: but nobody else, for ever. So
         # the memory is from a pool that nobody else is given memory from.
-        self.pool, stream = cupy.cuda.MemoryPool(), cupy.cuda.Stream(non_blocking=True)
-        with stream, cupy.cuda.using_allocator(self.pool.malloc):
+        pool, stream = cupy.cuda.MemoryPool(), cupy.cuda.Stream(non_blocking=True)
+        with stream, cupy.cuda.using_allocator(pool.malloc):
             stream.begin_capture()
             try:
-                self.output = self.function(*self.inputs)
+                output = self.function(*inputs)
             except BaseException:
                 with contextlib.suppress(Exception):  # that the recording is broken is known
                     stream.end_capture()
                 raise
             self.graph = stream.end_capture()
+        self.inputs, self.output, self.pool = inputs, output, pool
