@@ -305,3 +305,9 @@ def test_a_tensor_shows_its_values_its_length_and_its_maker():
     assert len(x) == 2
     assert repr(x * 2.0) == "Tensor(array([2., 4.]), requires_grad=True, op=Multiply)"
     assert repr(Tensor(np.ones(1))) == "Tensor(array([1.]), requires_grad=False)"
+
+
+def test_a_list_beside_a_tensor_becomes_a_constant_of_its_dtype():
+    total = Tensor(np.ones(2, np.float32)) + [1.0, 2.0]
+    np.testing.assert_array_equal(total.data, [2, 3])
+    assert total.dtype == np.float32

@@ -193,7 +193,8 @@ def test_no_step_waits_for_the_gpu_but_every_other_one_to_fetch_the_losses(tmp_p
     on_cpu.train(progress=False)
     monkeypatch.setitem(LOOK_EVERY, "cuda", 2)
     run = Run(settings, blobs(12), tmp_path / "cuda", "cuda")
-    step, waited = run.step, []
+    step, update, waited, updates = run.step, run.update, [], []
+    run.update = lambda stage, *batch: updates.append(stage) or update(stage, *batch)
 
     def counted_step(*batch):
         before = len(waits)
@@ -203,6 +204,7 @@ def test_no_step_waits_for_the_gpu_but_every_other_one_to_fetch_the_losses(tmp_p
     run.step = counted_step
     run.train(progress=False)
     assert waited == [[], ["get"], []] * stages  # and once more at the end of the epoch
+    assert updates == [stage for stage in run.model.stages for _ in range(2)]  # the third step was replayed
     for on_gpu, wanted in zip(run.history, on_cpu.history, strict=True):
         for angle in ("yaw", "pitch", "roll"):
             assert on_gpu[angle] == pytest.approx(wanted[angle], rel=1e-4)

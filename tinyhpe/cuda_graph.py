@@ -21,7 +21,7 @@ class CudaGraph:
     Args:
         function: takes arrays, returns one array, and
             - always does the same with arrays of the same shapes;
-            - keeps what it needs beside them in arrays on the GPU, changed in place and never replaced;
+            - keeps what it needs from one call to the next in arrays on the GPU, changed in place, never replaced;
             - neither waits for the GPU nor copies from or to the processor's memory.
             What it does besides, in Python, is done by the first two calls only.
     """
@@ -53,11 +53,19 @@ class CudaGraph:
     def record(self, arrays):
         """Call the function while a stream writes down the orders that it is given, instead of obeying."""
         cupy = backend.device_module("cuda")
-        inputs = [array.copy() for array in arrays]
+        inputs = [cupy.empty_like(array) for array in arrays]
         cupy.get_default_memory_pool().free_all_blocks()  # that the first call used: now it would be twice as much
+
+        def allocate(size):
+            """Memory for the pool. At a CUDARuntimeError it would give back what recorded kernels are to use."""
+            try:
+                return cupy.cuda.MemoryPointer(cupy.cuda.Memory(size), 0)
+            except cupy.cuda.runtime.CUDARuntimeError as error:
+                raise MemoryError(str(error)) from error
+
         # What the function frees, its next kernels may use again, as in any step: but nobody else, for ever. So
         # the memory is from a pool that nobody else is given memory from.
-        pool, stream = cupy.cuda.MemoryPool(), cupy.cuda.Stream(non_blocking=True)
+        pool, stream = cupy.cuda.MemoryPool(allocate), cupy.cuda.Stream(non_blocking=True)
         with stream, cupy.cuda.using_allocator(pool.malloc):
             stream.begin_capture()
             try:

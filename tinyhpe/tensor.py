@@ -222,5 +222,6 @@ def as_tensor(value, others):
     tensors = [other for other in others if isinstance(other, Tensor)]
     if tensors and not hasattr(value, "dtype"):
         dtype = tensors[0].dtype if tensors[0].dtype.kind in "fc" else None  # 0.5 is not cut to an integer
-        value = backend.array_module(tensors[0].data).full((), value, dtype)  # a copy would wait for the GPU
+        xp = backend.array_module(tensors[0].data)  # a copy to the GPU could not be recorded (cuda_graph.py)
+        value = np.asarray(value, dtype) if xp is np else xp.full((), value, dtype)
     return Tensor(value)

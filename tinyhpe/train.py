@@ -1,7 +1,7 @@
 """The training loop: stages, progress, checkpoints, exact resume.
 
 A run that was stopped and resumed sees the same batches (datasets/loader.py), and ends with the same bits, as one
-that was not.
+that was not. (But for siamese-same on a GPU, where CuPy adds gradients up in any order.)
 
 A GPU works through what the program orders, while the program goes on to order more. To look at a number, even
 for the progress bar, the program must wait until the GPU has come that far, and then the GPU waits for orders. So
@@ -195,9 +195,9 @@ class Run:
         """Forward, backward, and a step of the optimizer; returns the losses (3,), where they were computed."""
         images = prepare(images, variations, self.settings.input_size)
         losses = self.model.loss(stage, Tensor(images), poses)
-        self.optimizer.zero_grad()
         losses.sum().backward(self.optimizer.loss_gradient)
         self.optimizer.apply()
+        self.optimizer.zero_grad()  # at the end: so the gradients take no memory in the next forward pass
         return losses.data
 
     def look_at_losses(self):

@@ -56,9 +56,9 @@ def our_step(workload, device="cpu"):
 
     def update(images, targets):
         loss = ops.mse(network(Tensor(images)), targets)
-        optimizer.zero_grad()
         loss.backward(optimizer.loss_gradient)
         optimizer.apply()
+        optimizer.zero_grad()
         return loss.data
 
     update = CudaGraph(update) if device == "cuda" else update

@@ -54,6 +54,8 @@ def cublas():
         from cuda.pathfinder import load_nvidia_dynamic_lib  # comes with CuPy, and finds what CuPy finds
 
         return Cublas(cupy, ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path))
+    except MemoryError:
+        raise
     except Exception as error:  # whatever cuda.pathfinder, the loader or cuBLAS say: the reason is what matters
         reason = str(error).split("\n")[0]
         raise InputError(
@@ -62,7 +64,7 @@ def cublas():
 
 
 class Cublas:
-    """cuBLAS for one GPU: its handle, and memory to work in. (Else it asks for some in the middle of a recording.)
+    """cuBLAS for one GPU: its handle, and memory to work in. (Else cuBLAS would allocate some in a recording.)
 
     Args:
         library: libcublas as ctypes loads it.
@@ -94,7 +96,7 @@ class Cublas:
         stream = c_void_p(self.cupy.cuda.get_current_stream().ptr)
         self.call("cublasSetStream_v2", self.handle, stream)
         room = c_void_p(self.workspace.ptr), c_size_t(WORKSPACE_BYTES)
-        self.call("cublasSetWorkspace_v2", self.handle, *room)  # with each stream it goes back to its own
+        self.call("cublasSetWorkspace_v2", self.handle, *room)  # cublasSetStream makes it use its own again
         shapes = transposition(b), transposition(a), b.shape[1], *a.shape
         one, zero = ctypes.addressof(self.one), ctypes.addressof(self.zero)
         args = one, *described(b), *described(a), zero, *described(out), sums, DEFAULT_ALGORITHM
