@@ -308,6 +308,6 @@ def test_a_tensor_shows_its_values_its_length_and_its_maker():
 
 
 def test_a_list_beside_a_tensor_becomes_a_constant_of_its_dtype():
-    total = Tensor(np.ones(2, np.float32)) + [1.0, 2.0]
-    np.testing.assert_array_equal(total.data, [2, 3])
-    assert total.dtype == np.float32
+    product = Tensor(np.ones(2, np.float32)) * [1.0, 2.0]
+    np.testing.assert_array_equal(product.data, [1, 2])
+    assert product.dtype == np.float32
