@@ -52,11 +52,11 @@ class Optimizer:
         self.apply()
 
     def advance(self):
-        """The half of step() that the processor does: count. Not a part of a CUDA graph (cuda_graph.py)."""
+        """The half of step() that is not part of a CUDA graph (cuda_graph.py): count."""
         self.steps += 1
 
     def apply(self):
-        """The half of step() that is done where the parameters are."""
+        """The half of step() that changes the parameters; Adam's may be recorded, SGD's has its lr by value."""
         gradient = self.xp.empty_like(self.flat)
         for place, parameter in zip(self.places, self.parameters, strict=True):
             gradient[place] = 0 if parameter.grad is None else parameter.grad.ravel()

@@ -22,8 +22,12 @@ AS_IT_IS, TRANSPOSED = 0, 1  # CUBLAS_OP_N, CUBLAS_OP_T
 TYPES = {np.dtype(np.float32): 0, np.dtype(np.float16): 2}  # CUDA_R_32F, CUDA_R_16F
 FLOAT32, TF32 = 68, 77  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32
 DEFAULT_ALGORITHM = -1  # CUBLAS_GEMM_DEFAULT
-SHAPES, MATRIX = [c_int] * 5, [c_void_p, c_int, c_int]  # both transpositions, m, n, k; address, type, stride
-GEMM_ARGUMENTS = [c_void_p, *SHAPES, c_void_p, *MATRIX, *MATRIX, c_void_p, *MATRIX, c_int, c_int]
+MATRIX = [c_void_p, c_int, c_int]  # address, type, stride
+GEMM_ARGUMENTS = [
+    *(c_void_p, c_int, c_int, c_int, c_int, c_int),  # handle, both transpositions, m, n, k
+    *(c_void_p, *MATRIX, *MATRIX, c_void_p, *MATRIX),  # alpha, both factors, beta, result
+    *(c_int, c_int),  # the type of the sums, the algorithm
+]
 WORKSPACE_BYTES = 32 << 20  # what NVIDIA's manual advises for its fastest cards
 
 
