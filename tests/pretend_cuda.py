@@ -1,7 +1,7 @@
 """A GPU for machines without one: what the engine uses of CuPy, and of the library cuBLAS, done by the CPU.
 
 The arrays are lesson 1's pretended ones, as strict as CuPy about NumPy arrays that come near them. The kernels are
-those of ops/kernels.cu, run by tinyhpe.emulator.
+those of ops/kernels.cu, run by tinyhpe.fast.cuda.emulator.
 """
 
 import ctypes
@@ -16,9 +16,9 @@ from scipy.linalg import blas
 
 from tests.test_tensor import pretend_gpu
 from tinyhpe import backend
-from tinyhpe.emulator import CpuModule
 from tinyhpe.errors import InputError
-from tinyhpe.ops import cublas, kernels
+from tinyhpe.fast.cuda import cublas, kernels
+from tinyhpe.fast.cuda.emulator import CpuModule
 
 
 class Recording:

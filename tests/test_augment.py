@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from tinyhpe.datasets import augment as module
 from tinyhpe.datasets.augment import augment, gaussian_blur, gaussian_noise, motion_blur
-from tinyhpe.nn.images import prepare, unvaried
+from tinyhpe.datasets.preprocess import prepare, unvaried
 
 CHANCES = ("FLIP_CHANCE", "BRIGHTNESS_CHANCE", "BLUR_CHANCE", "MOTION_BLUR_CHANCE", "NOISE_CHANCE")
 IMAGENET = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]  # mean and deviation of pixels from 0 to 1

@@ -13,7 +13,7 @@ import pytest
 from tests.pretend_cuda import PretendCublas
 from tinyhpe import backend
 from tinyhpe.errors import InputError
-from tinyhpe.ops import cublas
+from tinyhpe.fast.cuda import cublas
 
 
 class FakeArray:

@@ -11,14 +11,15 @@ import pytest
 
 from tests.pretend_cuda import EmulatedModule
 from tests.test_golden import model_in_float64
-from tinyhpe import backend, emulator, gradcheck, methods, ops, optim
-from tinyhpe.cuda_graph import CudaGraph
-from tinyhpe.emulator import kernel_parameters
+from tinyhpe import backend, gradcheck, methods, ops, optim
+from tinyhpe.fast.cuda import emulator, kernels
+from tinyhpe.fast.cuda.emulator import kernel_parameters
+from tinyhpe.fast.cuda.graph import CudaGraph
+from tinyhpe.fast.folded import FoldedResNet
 from tinyhpe.nn import resnet
-from tinyhpe.nn.folded import FoldedResNet
 from tinyhpe.nn.layers import BatchNorm2d
 from tinyhpe.nn.module import Parameter
-from tinyhpe.ops import conv, kernels
+from tinyhpe.ops import conv
 from tinyhpe.tensor import Tensor, apply, no_grad
 
 NOT_IN_A_STEP = {"add_bias", "prepare_images"}

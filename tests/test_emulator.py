@@ -5,10 +5,9 @@ import functools
 import numpy as np
 import pytest
 
-from tinyhpe import emulator
-from tinyhpe.emulator import CpuModule, KernelError, nvrtc
 from tinyhpe.errors import InputError
-from tinyhpe.ops import kernels
+from tinyhpe.fast.cuda import emulator, kernels
+from tinyhpe.fast.cuda.emulator import CpuModule, KernelError, nvrtc
 
 KERNELS = kernels.SOURCE.read_text()
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tinyhpe import backend, ops, optim
-from tinyhpe.emulator import CpuModule
+from tinyhpe.datasets import preprocess as nn_images
 from tinyhpe.errors import InputError
-from tinyhpe.nn import images as nn_images
+from tinyhpe.fast.cuda import kernels
+from tinyhpe.fast.cuda.emulator import CpuModule
 from tinyhpe.nn.module import Parameter
-from tinyhpe.ops import kernels
 from tinyhpe.tensor import Tensor
 
 EPS = float(np.finfo(np.float32).eps)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tinyhpe import methods
+from tinyhpe.datasets.preprocess import prepare, unvaried
 from tinyhpe.errors import InputError
 from tinyhpe.methods.hopenet import HopeNet
 from tinyhpe.methods.siamese import Siamese
-from tinyhpe.nn.files import save_arrays
-from tinyhpe.nn.images import prepare, unvaried
+from tinyhpe.nn.weights import save_arrays
 from tinyhpe.tensor import Tensor
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from tinyhpe.fast.cuda import kernels
 from tinyhpe.gradcheck import all_ops, check_op
-from tinyhpe.ops import kernels
 from tinyhpe.tensor import Op
 
 OPS = all_ops()

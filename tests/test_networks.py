@@ -10,10 +10,10 @@ from safetensors.numpy import save_file
 from tests.fixtures.record_resnet50 import FIXTURE, image, random_weights
 from tinyhpe import ops
 from tinyhpe.errors import InputError
+from tinyhpe.fast.folded import FoldedResNet
 from tinyhpe.nn import resnet
-from tinyhpe.nn.files import load_arrays, save_arrays
-from tinyhpe.nn.folded import FoldedResNet
 from tinyhpe.nn.layers import BatchNorm2d, Conv2d
+from tinyhpe.nn.weights import load_arrays, save_arrays
 from tinyhpe.tensor import Tensor, no_grad
 
 needs_torch = pytest.mark.skipif(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import special
 
 from tinyhpe import ops
-from tinyhpe.ops import conv, gemm, winograd
+from tinyhpe.fast import gemm, winograd
+from tinyhpe.ops import conv
 from tinyhpe.tensor import Tensor
 
 

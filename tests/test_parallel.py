@@ -5,7 +5,8 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from tinyhpe import parallel
-from tinyhpe.nn import folded, resnet
+from tinyhpe.fast import folded
+from tinyhpe.nn import resnet
 from tinyhpe.ops import norm, pool
 from tinyhpe.tensor import Tensor
 

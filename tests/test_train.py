@@ -15,8 +15,8 @@ import pytest
 from tinyhpe import backend, methods, optim
 from tinyhpe.datasets.crops import HeadCrops
 from tinyhpe.errors import InputError
-from tinyhpe.memory import within_memory
-from tinyhpe.train import LOOK_EVERY, Interrupted, Run, Settings, read_settings, split, stage_of
+from tinyhpe.train.memory import within_memory
+from tinyhpe.train.run import LOOK_EVERY, Interrupted, Run, Settings, read_settings, split, stage_of
 
 TINY = Settings(input_size=32, epochs=2, batch_size=8, balanced=False, seed=3)
 
@@ -257,7 +257,7 @@ def test_out_of_memory_says_what_was_asked_and_held_and_which_batch_size_fits(tm
 import os, resource
 from tests.test_train import blobs
 from tinyhpe.errors import InputError
-from tinyhpe.train import Run, Settings
+from tinyhpe.train.run import Run, Settings
 run = Run(Settings(method="direct", epochs=1, batch_size=1024), blobs(1024, 64), "run")
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * os.sysconf("SC_PAGE_SIZE") + 300 * 2**20

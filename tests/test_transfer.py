@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tinyhpe.datasets.transfer import copied_ahead
+from tinyhpe.fast.cuda.transfer import copied_ahead
 
 SHAPE = (2, 3, 3, 3)
 

@@ -9,7 +9,7 @@ import pytest
 from tinyhpe import methods
 from tinyhpe.datasets import open_dataset
 from tinyhpe.datasets.crops import crop_size
-from tinyhpe.report import evaluate
+from tinyhpe.evaluation import evaluate
 
 ROOT = Path(__file__).parents[1]
 REAL = Path(os.environ.get("TINYHPE_REAL", ROOT.parent / "shared" / "real"))

@@ -19,14 +19,14 @@ from tinyhpe.datasets.crops import check_box, crop_photo, crop_size, default_box
 from tinyhpe.datasets.loader import default_workers
 from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
+from tinyhpe.evaluation import evaluate
+from tinyhpe.fast.cuda import cublas, kernels
 from tinyhpe.files import written_by_rename
 from tinyhpe.nn.resnet import NETWORKS, STEMS
-from tinyhpe.ops import cublas, kernels
 from tinyhpe.pose.draw import draw_axes
 from tinyhpe.pose.levels import RANGE_DEGREES
 from tinyhpe.pose.metrics import table
-from tinyhpe.report import evaluate
-from tinyhpe.train import CHECKPOINT, Interrupted, Run, Settings, read_settings, split
+from tinyhpe.train.run import CHECKPOINT, Interrupted, Run, Settings, read_settings, split
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 EVALUATION_HEADS, EVALUATION_SEED = 1000, 10**6  # rendered heads that no default training sees

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from tinyhpe import backend
-from tinyhpe.ops import kernels
+from tinyhpe.fast.cuda import kernels
 
 CHUNK_VALUES = 1 << 16  # values updated at a time: all arrays of a chunk together stay in the cache
 FIRST_SCALE, LARGEST_SCALE = 2.0**16, 2.0**24  # powers of two: to multiply and divide by them rounds nothing

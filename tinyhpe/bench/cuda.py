@@ -11,8 +11,8 @@ import numpy as np
 
 from tinyhpe import backend, ops
 from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, beside_torch, example, our_step
+from tinyhpe.fast.cuda import cublas
 from tinyhpe.nn import resnet
-from tinyhpe.ops import cublas
 from tinyhpe.ops.conv import Conv2d
 from tinyhpe.ops.linalg import MatMul
 from tinyhpe.tensor import Tensor, backward_order

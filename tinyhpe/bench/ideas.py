@@ -7,7 +7,8 @@ from unittest import mock
 import numpy as np
 
 from tinyhpe import ops
-from tinyhpe.ops import conv, gemm, norm, textbook, winograd
+from tinyhpe.fast import gemm, winograd
+from tinyhpe.ops import conv, norm, textbook
 from tinyhpe.ops.conv import Conv2d
 
 NEVER, WHOLE = 10**9, 1 << 62  # a limit that is never reached; a chunk that holds everything

@@ -6,9 +6,9 @@ import numpy as np
 
 from tinyhpe import backend, ops
 from tinyhpe.bench.ideas import EVERYTHING, with_undone
-from tinyhpe.cuda_graph import CudaGraph
+from tinyhpe.fast.cuda.graph import CudaGraph
+from tinyhpe.fast.folded import FoldedResNet
 from tinyhpe.nn import resnet
-from tinyhpe.nn.folded import FoldedResNet
 from tinyhpe.optim import Adam, loss_scale_for
 from tinyhpe.tensor import Tensor
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from tinyhpe import backend
+from tinyhpe.datasets.preprocess import prepare, unvaried
+from tinyhpe.fast.folded import FoldedResNet
 from tinyhpe.nn import resnet
-from tinyhpe.nn.folded import FoldedResNet
-from tinyhpe.nn.images import prepare, unvaried
 from tinyhpe.nn.module import Module
 
 ANGLE_UNIT = 30.0  # networks answer in units of 30 degrees: targets near 1, which trained better than 99

@@ -23,7 +23,8 @@ import functools
 import numpy as np
 
 from tinyhpe import backend
-from tinyhpe.ops import cublas, gemm, kernels, winograd
+from tinyhpe.fast import gemm, winograd
+from tinyhpe.fast.cuda import cublas, kernels
 from tinyhpe.ops.windows import Stacks, clipped, output_size, windows, zero_bordered
 from tinyhpe.parallel import least_part, over_parts
 from tinyhpe.tensor import Op, Sample, apply

@@ -1,7 +1,7 @@
 """Matrix products."""
 
 from tinyhpe import backend
-from tinyhpe.ops import cublas
+from tinyhpe.fast.cuda import cublas
 from tinyhpe.ops.elementwise import unbroadcast
 from tinyhpe.tensor import Op, Sample, apply
 

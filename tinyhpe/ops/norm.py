@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from tinyhpe.ops import kernels
+from tinyhpe.fast.cuda import kernels
 from tinyhpe.parallel import over_parts
 from tinyhpe.tensor import Op, Sample, apply
 

@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from tinyhpe.backend import array_module
-from tinyhpe.ops import kernels
+from tinyhpe.fast.cuda import kernels
 from tinyhpe.ops.elementwise import absolute
 from tinyhpe.ops.losses import bce_with_logits
 from tinyhpe.tensor import Op, Sample, apply

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinyhpe.ops import kernels
+from tinyhpe.fast.cuda import kernels
 from tinyhpe.ops.reduce import mean
 from tinyhpe.ops.windows import Stacks, output_size
 from tinyhpe.parallel import over_parts

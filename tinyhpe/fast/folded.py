@@ -9,7 +9,8 @@ import functools
 import math
 
 from tinyhpe.backend import array_module, suits_kernels
-from tinyhpe.ops import gemm, kernels, winograd
+from tinyhpe.fast import gemm, winograd
+from tinyhpe.fast.cuda import kernels
 from tinyhpe.ops.conv import CHUNK_ROWS, CHUNK_VALUES, Conv2d, Im2col, conv2d
 from tinyhpe.ops.linalg import linear
 from tinyhpe.ops.norm import ROW_VALUES

@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from tinyhpe import backend
-from tinyhpe.ops import kernels
+from tinyhpe.fast.cuda import kernels
 
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
 IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32) * 255

@@ -1,8 +1,8 @@
 """Calling the kernels of kernels.cu: each function allocates the output, chooses the grid, and launches.
 
 `module` is what holds the compiled kernels: `cuda_module()` for CuPy arrays on a GPU, or, in the tests,
-tinyhpe.emulator.CpuModule for NumPy arrays. All arrays are C-contiguous, and float32 unless a docstring says
-otherwise; a kernel sees only a pointer, so every function checks them and raises TypeError or ValueError.
+emulator.CpuModule for NumPy arrays. All arrays are C-contiguous, and float32 unless a docstring says otherwise; a
+kernel sees only a pointer, so every function checks them and raises TypeError or ValueError.
 
 To change a kernel, no GPU is needed. Change it in kernels.cu, and the function here that calls it if its arguments
 change. Then

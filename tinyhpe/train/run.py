@@ -25,18 +25,18 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from tinyhpe import backend, methods
-from tinyhpe.cuda_graph import CudaGraph
 from tinyhpe.datasets.loader import Loader
-from tinyhpe.datasets.transfer import copied_ahead
+from tinyhpe.datasets.preprocess import prepare
 from tinyhpe.errors import InputError
+from tinyhpe.evaluation import plot_losses
+from tinyhpe.fast.cuda.graph import CudaGraph
+from tinyhpe.fast.cuda.transfer import copied_ahead
 from tinyhpe.files import written_by_rename
-from tinyhpe.memory import within_memory
-from tinyhpe.nn.files import load_arrays, save_arrays
-from tinyhpe.nn.images import prepare
+from tinyhpe.nn.weights import load_arrays, save_arrays
 from tinyhpe.optim import Adam, cosine, loss_scale_for
 from tinyhpe.pose.metrics import ANGLES
-from tinyhpe.report import plot_losses
 from tinyhpe.tensor import Tensor
+from tinyhpe.train.memory import within_memory
 
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_EVERY = 20  # every 20th image is kept out of training, to measure on

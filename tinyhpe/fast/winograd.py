@@ -26,7 +26,7 @@ import math
 
 import numpy as np
 
-from tinyhpe.ops.gemm import RightFactor, small_block
+from tinyhpe.fast.gemm import RightFactor, small_block
 from tinyhpe.parallel import least_part, over_parts
 
 POINTS = 0, 2 / 3, -2 / 3, 3 / 2, -3 / 2, math.inf

@@ -2,7 +2,7 @@
 
 The wheel `nvidia-cuda-nvrtc` (or `nvidia-cuda-nvrtc-cu12`) is all that it needs: no GPU, no driver, no toolkit.
 
-    from tinyhpe.emulator import nvrtc
+    from tinyhpe.fast.cuda.emulator import nvrtc
     for name, use in nvrtc.compile_text(text, "sm_75").items():
         print(f"{name}: {use.registers} registers, {use.spilled_bytes} bytes spilled")
 """
@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tinyhpe.emulator import KernelError
+from tinyhpe.fast.cuda.emulator import KernelError
 
 # what ptxas -v prints of each kernel: its name, spilled bytes stored, spilled bytes loaded, registers
 REPORT = re.compile(
