@@ -16,6 +16,8 @@ from tinyhpe.errors import InputError
 CUPY_PACKAGES = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
 OLDEST_GPU, OLDEST_WITH_TF32 = 7.5, 8.0  # compute capability
 
+NUMBERS = "biufc"  # kinds of dtypes
+
 precision = "float32"  # of matrix products on a GPU, see use_precision()
 
 
@@ -37,9 +39,33 @@ def array_module(*arrays):
     return cupy if on_gpu == {True} else np
 
 
-def suits_kernels(array):
-    """Whether the kernels of ops/kernels.cu take this array: float32, on a GPU. NumPy or CuPy do all the rest."""
-    return not isinstance(array, (np.ndarray, np.generic)) and array.dtype == np.float32
+def plain_array(data, dtype=np.float32):
+    """Return data as a plain array of numbers: no subclass, in the machine's byte order, never copied for nothing.
+
+    Args:
+        data: a NumPy or CuPy array, or anything that numpy.asarray takes.
+        dtype: of what has none: Python's numbers and lists of them.
+
+    Raises:
+        TypeError: a masked array, or no numbers.
+    """
+    if type(data) is np.ndarray and data.dtype.isbuiltin == 1 and data.dtype.kind in NUMBERS:
+        return data
+    if array_module(data) is not np:
+        return data
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError("a masked array would lose its mask: choose the values yourself, with array.filled(value)")
+    array = np.asarray(data) if hasattr(data, "dtype") else np.asarray(data, dtype)
+    if array.dtype.kind not in NUMBERS:
+        raise TypeError(f"an array of {array.dtype} is not one of numbers: convert it, array.astype('float32')")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def array_like(value, array):
+    """Return Python's numbers as an array of the dtype and on the device of `array`."""
+    dtype = array.dtype if array.dtype.kind in "fc" else None  # 0.5 is not cut to an integer
+    xp = array_module(array)
+    return plain_array(value, dtype) if xp is np else xp.full((), value, dtype)  # full: no copy to the GPU
 
 
 def fingerprint(array):

@@ -5,24 +5,25 @@ graph that nobody holds is freed at once.
 """
 
 import contextlib
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
 
 from tinyhpe import backend
+from tinyhpe.ways import choose_way
 
-_grad_enabled = True
+_recording = ContextVar("recording", default=True)  # each thread (and task) has a value of its own
 
 
 @contextlib.contextmanager
 def no_grad():
     """Inside this context nothing is recorded: for evaluation and for changing weights."""
-    global _grad_enabled
-    before, _grad_enabled = _grad_enabled, False
+    token = _recording.set(False)
     try:
         yield
     finally:
-        _grad_enabled = before
+        _recording.reset(token)
 
 
 class Sample(NamedTuple):
@@ -38,20 +39,16 @@ class Op:
 
     A subclass has `forward(self, xp, *arrays) -> array`, `backward(self, xp, g) -> one gradient
     per input` (None where `self.needs[i]` is False) and `samples(rng) -> iterable of Sample`.
-    What backward needs is kept on `self`. `xp` is numpy or cupy. An op that has CUDA kernels of its own has
-    `forward_cuda` and `backward_cuda` too, for what backend.suits_kernels: float32 arrays on a GPU.
+    What backward needs is kept on `self`. `xp` is numpy or cupy.
+
+    `ways` are quicker ways of the same function (ways.py): `suits(op, xp, *arrays)`, forward and backward.
     """
 
     registry = {}  # noqa: RUF012  class name -> class, of every op there is
+    ways = ()
     inputs = None  # the Tensors that went in; None before apply() and after backward()
     needs = ()  # which inputs want a gradient
-    fingerprints = {}  # noqa: RUF012  of what forward() kept on self: backward() needs it unchanged
-
-    def forward_cuda(self, xp, *arrays):
-        return self.forward(xp, *arrays)
-
-    def backward_cuda(self, xp, g):
-        return self.backward(xp, g)
+    fingerprints = {}  # noqa: RUF012  of what backward() needs and others could change
 
     def __init_subclass__(cls):
         if "samples" not in cls.__dict__:
@@ -60,24 +57,23 @@ class Op:
 
 
 class Tensor:
-    """An array that can be differentiated.
+    """An array that can be differentiated. (Its operators and methods such as sum() are added by ops.)
 
     Args:
-        data: a NumPy or CuPy array, or what numpy.asarray takes (Python floats become float32).
+        data: a NumPy or CuPy array of numbers, or what numpy.asarray takes (Python floats become float32).
         requires_grad: whether backward() is to leave a gradient in `.grad`.
     """
 
-    __array_priority__ = 1000  # so that array + tensor asks the tensor
+    __array_priority__ = 1000  # so that a CuPy array asks the tensor in array + tensor ...
+    __array_ufunc__ = None  # ... and a NumPy array, too
     __slots__ = ("__weakref__", "data", "grad", "op", "requires_grad")
 
     def __init__(self, data, requires_grad=False):
-        if not hasattr(data, "dtype"):
-            data = np.asarray(data, dtype=np.float32)
-        elif isinstance(data, np.generic):  # a NumPy scalar
-            data = np.asarray(data)
-        if requires_grad and data.dtype.kind not in "fc":
-            raise TypeError(f"only floating-point tensors can have a gradient, this one is {data.dtype}")
-        self.data, self.grad, self.op, self.requires_grad = data, None, None, requires_grad
+        if isinstance(data, Tensor):
+            raise TypeError("this is a Tensor already: use it as it is, or its detach() for a constant")
+        self.data, self.grad, self.op, self.requires_grad = backend.plain_array(data), None, None, requires_grad
+        if requires_grad and self.dtype.kind not in "fc":
+            raise TypeError(f"only floating-point tensors can have a gradient, this one is {self.dtype}")
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -91,6 +87,17 @@ class Tensor:
     def __len__(self):
         return len(self.data)
 
+    def __bool__(self):
+        return bool(self.data)
+
+    def __array__(self, dtype=None, copy=None):
+        if self.requires_grad:
+            raise TypeError(
+                "NumPy was given a tensor that requires a gradient, and would lose it: use the tensor's own methods "
+                "(x.reshape, ops.exp), or say that it may be lost with x.numpy() or x.detach()"
+            )
+        return np.array(self.numpy(), dtype, copy=copy)
+
     def item(self):
         """Return the one value of this tensor as a Python float."""
         return self.data.item()
@@ -98,6 +105,10 @@ class Tensor:
     def numpy(self):
         """Return the values as a NumPy array (copied if they are on a GPU)."""
         return backend.to_numpy(self.data)
+
+    def detach(self):
+        """Return a constant with the same array."""
+        return Tensor(self.data)
 
     def to(self, device):
         """Return this leaf tensor on "cpu" or "cuda"; the graph is not carried along."""
@@ -114,16 +125,15 @@ class Tensor:
         xp = backend.array_module(self.data)
         if not self.requires_grad:
             raise RuntimeError(
-                "backward() on a tensor that needs no gradient: none of its inputs has requires_grad=True, "
-                "or it was computed under no_grad()"
+                "no gradient to compute: no input has requires_grad=True, or it was under no_grad()"
             )
         if gradient is None:
             if self.size != 1:
                 raise RuntimeError(
-                    f"backward() on a tensor of shape {self.shape} needs a gradient to start from: "
-                    "reduce it to a scalar loss first (.sum() or .mean()), or pass backward(gradient)"
+                    f"backward() of shape {self.shape}: reduce it to a scalar loss first, or pass backward(gradient)"
                 )
             gradient = xp.ones_like(self.data)
+        gradient = backend.plain_array(gradient, self.dtype)
         check_gradient("the gradient given to backward()", gradient, self)
         gradients = {id(self): gradient}
         order = backward_order(self)
@@ -132,11 +142,12 @@ class Tensor:
             if (g := gradients.pop(id(tensor), None)) is None:  # every path from the output gave no gradient
                 continue
             if tensor.op is None:
-                tensor.grad = g.copy() if tensor.grad is None else tensor.grad + g
+                tensor.grad = g.copy() if tensor.grad is None else xp.asarray(tensor.grad + g)
                 continue
             for source, gradient in run_backward(tensor.op, xp, g):
-                # never in place: `gradient` may be the very array that another op was handed
-                gradients[id(source)] = gradients[id(source)] + gradient if id(source) in gradients else gradient
+                if id(source) in gradients:  # never in place: it may be the array that another op was handed
+                    gradient = xp.asarray(gradients[id(source)] + gradient)
+                gradients[id(source)] = gradient
 
 
 def run_backward(op, xp, g):
@@ -147,8 +158,7 @@ def run_backward(op, xp, g):
             "compute the loss again before calling backward() again, or add the losses up first"
         )
     backend.check_unchanged(type(op).__name__, vars(op), op.fingerprints)
-    backward = op.backward_cuda if backend.suits_kernels(g) else op.backward
-    gradients = backward(xp, g)
+    gradients = op.way.backward(op, xp, g)
     if len(gradients) != len(op.inputs):
         raise TypeError(
             f"{type(op).__name__}.backward() returned {len(gradients)} gradients for {len(op.inputs)} inputs: "
@@ -157,6 +167,7 @@ def run_backward(op, xp, g):
     pairs = []
     for number, (source, gradient) in enumerate(zip(op.inputs, gradients, strict=True)):
         if source.requires_grad and gradient is not None:
+            gradient = backend.plain_array(gradient)
             check_gradient(f"{type(op).__name__}.backward(), input {number}", gradient, source)
             pairs.append((source, gradient))
     op.__dict__.clear()  # the inputs and all that forward kept: memory goes down as backward proceeds
@@ -205,12 +216,14 @@ def apply(op, *inputs):
         )
     arrays = [tensor.data for tensor in tensors]
     xp = backend.array_module(*arrays)
-    op.needs = tuple(tensor.requires_grad and _grad_enabled for tensor in tensors)
-    forward = op.forward_cuda if backend.suits_kernels(arrays[0]) else op.forward
-    output = Tensor(xp.asarray(forward(xp, *arrays)))
+    op.needs = tuple(tensor.requires_grad and _recording.get() for tensor in tensors)
+    op.way, settings = choose_way(op, xp, *arrays), list(vars(op).values())
+    output = Tensor(op.way.forward(op, xp, *arrays))
     if any(op.needs):
-        seen = {id(array) for array in (*arrays, output.data)}  # what others can change; the rest is the op's own
-        op.fingerprints = {name: backend.fingerprint(kept) for name, kept in vars(op).items() if id(kept) in seen}
+        others = {id(value) for value in (*settings, *arrays, output.data)}  # the rest is the op's own
+        op.fingerprints = {
+            name: backend.fingerprint(kept) for name, kept in vars(op).items() if id(kept) in others
+        }
         op.inputs, output.op, output.requires_grad = tensors, op, True
     return output
 
@@ -219,9 +232,5 @@ def as_tensor(value, others):
     """Return `value` if it is a tensor, else a constant; a number gets dtype and device of tensors in `others`."""
     if isinstance(value, Tensor):
         return value
-    tensors = [other for other in others if isinstance(other, Tensor)]
-    if tensors and not hasattr(value, "dtype"):
-        dtype = tensors[0].dtype if tensors[0].dtype.kind in "fc" else None  # 0.5 is not cut to an integer
-        xp = backend.array_module(tensors[0].data)  # a copy to the GPU could not be recorded (cuda_graph.py)
-        value = np.asarray(value, dtype) if xp is np else xp.full((), value, dtype)
-    return Tensor(value)
+    like = next((other.data for other in others if isinstance(other, Tensor)), None)
+    return Tensor(value if like is None or hasattr(value, "dtype") else backend.array_like(value, like))

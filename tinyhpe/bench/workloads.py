@@ -6,10 +6,9 @@ import numpy as np
 
 from tinyhpe import backend, ops
 from tinyhpe.bench.ideas import EVERYTHING, with_undone
-from tinyhpe.fast.cuda.graph import CudaGraph
 from tinyhpe.fast.folded import FoldedResNet
 from tinyhpe.nn import resnet
-from tinyhpe.optim import Adam, loss_scale_for
+from tinyhpe.optim import Adam
 from tinyhpe.tensor import Tensor
 
 OUTPUTS = 3
@@ -52,19 +51,16 @@ def our_step(workload, device="cpu"):
     if not workload.training:
         folded = FoldedResNet(network.eval())
         return lambda: folded(images)
-    optimizer = Adam(network.parameters(), loss_scale=loss_scale_for(device))
+    optimizer = Adam(network.parameters())
 
     def update(images, targets):
         loss = ops.mse(network(Tensor(images)), targets)
-        loss.backward(optimizer.loss_gradient)
-        optimizer.apply()
+        loss.backward()
+        optimizer.step()
         optimizer.zero_grad()
         return loss.data
 
-    update = CudaGraph(update) if device == "cuda" else update
-
     def step():
-        optimizer.advance()
         update(images, targets)
 
     return with_undone(EVERYTHING, step) if workload.textbook else step

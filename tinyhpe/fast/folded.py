@@ -8,10 +8,9 @@ of the output while it is still in the cache (on all of it after Winograd's conv
 import functools
 import math
 
-from tinyhpe.backend import array_module, suits_kernels
+from tinyhpe.backend import array_module
 from tinyhpe.fast import gemm, winograd
-from tinyhpe.fast.cuda import kernels
-from tinyhpe.ops.conv import CHUNK_ROWS, CHUNK_VALUES, Conv2d, Im2col, conv2d
+from tinyhpe.ops.conv import CHUNK_ROWS, CHUNK_VALUES, Conv2d, Im2col
 from tinyhpe.ops.linalg import linear
 from tinyhpe.ops.norm import ROW_VALUES
 from tinyhpe.ops.pool import max_pool2d
@@ -41,10 +40,6 @@ class FoldedConv:
 
     def __call__(self, x, residual=None):
         """x (N, H, W, C_in) to (N, H_out, W_out, C_out); the residual has the shape of the result."""
-        if suits_kernels(x):
-            y = conv2d(x, self.weight, self.stride, self.padding).data
-            kernels.add_bias(kernels.cuda_module(), y, self.bias, residual, self.relu)
-            return y
         if self.prepared_for != (x.shape, x.dtype):
             self.prepare_for(x)
         y = self.xp.empty(self.out_shape, x.dtype)

@@ -29,11 +29,10 @@ from tinyhpe.datasets.loader import Loader
 from tinyhpe.datasets.preprocess import prepare
 from tinyhpe.errors import InputError
 from tinyhpe.evaluation import plot_losses
-from tinyhpe.fast.cuda.graph import CudaGraph
 from tinyhpe.fast.cuda.transfer import copied_ahead
 from tinyhpe.files import written_by_rename
 from tinyhpe.nn.weights import load_arrays, save_arrays
-from tinyhpe.optim import Adam, cosine, loss_scale_for
+from tinyhpe.optim import Adam, cosine
 from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.tensor import Tensor
 from tinyhpe.train.memory import within_memory
@@ -127,7 +126,7 @@ class Run:
 
     def new_optimizer(self):
         """Adam with the paper's betas and eps; each stage starts with a fresh one."""
-        return Adam(self.model.parameters(), self.settings.lr, loss_scale=loss_scale_for(self.device))
+        return Adam(self.model.parameters(), self.settings.lr)
 
     def train(self, progress=True):
         """Train until the last epoch is done; Ctrl-C writes a checkpoint and raises Interrupted."""
@@ -175,7 +174,6 @@ class Run:
 
     def step(self, stage, *batch):
         """One update of the weights; if memory runs out, raises InputError, and this Run is of no more use."""
-        self.optimizer.advance()
         with np.errstate(all="ignore"):  # look_at_losses() says it if there was an infinite number
             within_memory(
                 lambda: self.unseen.append(self.update_of(stage)(*batch)),
@@ -187,16 +185,15 @@ class Run:
             self.look_at_losses()
 
     def make_update(self, stage):
-        """update() for the batches of a stage; on a GPU it is recorded as a CUDA graph."""
-        update = functools.partial(self.update, stage)
-        return CudaGraph(update) if self.device == "cuda" else update
+        """update() for the batches of a stage."""
+        return functools.partial(self.update, stage)
 
     def update(self, stage, images, variations, poses):
         """Forward, backward, and a step of the optimizer; returns the losses (3,), where they were computed."""
         images = prepare(images, variations, self.settings.input_size)
         losses = self.model.loss(stage, Tensor(images), poses)
-        losses.sum().backward(self.optimizer.loss_gradient)
-        self.optimizer.apply()
+        losses.sum().backward()
+        self.optimizer.step()
         self.optimizer.zero_grad()  # at the end: so the gradients take no memory in the next forward pass
         return losses.data
 
