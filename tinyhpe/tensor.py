@@ -93,8 +93,8 @@ class Tensor:
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad:
             raise TypeError(
-                "NumPy was given a tensor that requires a gradient, and would lose it: use the tensor's own methods "
-                "(x.reshape, ops.exp), or say that it may be lost with x.numpy() or x.detach()"
+                "NumPy would lose the gradient that this tensor requires: use the tensor's own methods (x.reshape) "
+                "and ops (ops.exp), or say that it may be lost with x.numpy()"
             )
         return np.array(self.numpy(), dtype, copy=copy)
 
@@ -130,7 +130,7 @@ class Tensor:
         if gradient is None:
             if self.size != 1:
                 raise RuntimeError(
-                    f"backward() of shape {self.shape}: reduce it to a scalar loss first, or pass backward(gradient)"
+                    f"backward() of shape {self.shape}: reduce it to a scalar first (.sum()), or pass a gradient"
                 )
             gradient = xp.ones_like(self.data)
         gradient = backend.plain_array(gradient, self.dtype)
