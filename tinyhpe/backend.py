@@ -69,12 +69,14 @@ def array_like(value, array):
 
 
 def fingerprint(array):
-    """Return a number that changes when the values of a NumPy array change in place; None for anything else.
+    """Return a number that changes when the values of a NumPy array change in place, or of a tuple of arrays.
 
     All values of a small array count, of a larger one 64, evenly spread: so a change of a few elements of a
     large array may be missed, a change of most of them is not. (CuPy arrays have none: to read them, the CPU
-    would wait for the GPU.)
+    would wait for the GPU. Nor have numbers and all else that cannot change in place.)
     """
+    if isinstance(array, tuple):
+        return tuple(map(fingerprint, array))
     if not isinstance(array, np.ndarray):
         return None
     step = array.size // 64 | 1 if array.size > 256 else 1  # odd, so that all of 2, 4, 8 ... channels are seen
@@ -91,7 +93,7 @@ def check_unchanged(op_name, arrays, fingerprints):
     for name, before in fingerprints.items():
         if fingerprint(arrays[name]) != before:
             raise RuntimeError(
-                f"{op_name} kept an array for backward(), {name!r} of shape {arrays[name].shape}, and it was "
+                f"{op_name} kept an array for backward(), {name!r} of shape {np.shape(arrays[name])}, and it was "
                 "changed in place since: the gradient would be wrong. Call optimizer.step() after "
                 "loss.backward(), and make a new array (x = x + 1) instead of changing one (x += 1)"
             )
@@ -188,7 +190,7 @@ def device_module(device):
         raise InputError(f"unknown device {device!r}: use 'cpu' or 'cuda'")
     cupy, reason = probe_cuda()
     if cupy is None:
-        raise InputError(f"no usable GPU: {reason}; use --device cpu, and see `tinyhpe doctor`")
+        raise InputError(f"no usable GPU: {reason}; stay on the device 'cpu', and see `tinyhpe doctor`")
     return cupy
 
 

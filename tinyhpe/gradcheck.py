@@ -8,18 +8,12 @@ The traps that the checks avoid (lesson 3):
 - an error counts relative to the largest gradient of its input: small gradients are checked as well as large.
 """
 
-import copy
-
 import numpy as np
 
-from tinyhpe.ops.textbook import TWINS
-from tinyhpe.tensor import Op, Tensor, apply
+from tinyhpe.tensor import Tensor
 
 STEP = 1e-3  # relative step of the finite differences
 TOLERANCE = 1e-7  # of finite differences, relative to the largest gradient of that input
-COMPLEX_TOLERANCE = 1e-10  # of the complex step, which has no truncation and no cancellation
-TWIN_TOLERANCE = 1e-12  # of textbook twins and other memory layouts: the same sums in another order
-SPARE = 3  # roundings that a number may meet besides those in additions
 
 
 class GradientError(AssertionError):
@@ -61,48 +55,6 @@ def gradcheck(function, *inputs, seed=0, tolerance=TOLERANCE):
     # some ten roundings of the terms of the sum that is differenced, divided by the step
     rounding = 10 * np.finfo(float).eps * np.abs(cotangent * output).sum() / STEP
     return compare(function, inputs, cotangent, expected, "central differences", tolerance, rounding)
-
-
-def check_op(op_class, seed=0):
-    """Check all that an op's samples promise: each check_... below.
-
-    Returns:
-        {check: its largest error over the samples}; relative to the largest gradient of that input, but for
-        "float32" and "float16" as a share of what rounding explains.
-
-    Raises:
-        GradientError: the first promise that is broken.
-    """
-    rng = np.random.default_rng(seed)
-    errors = {}
-
-    def record(check, error):
-        errors[check] = max(error, errors.get(check, 0.0))
-
-    for sample in op_class.samples(rng):
-
-        def function(*tensors, sample=sample):
-            return apply(op_class(**copy.deepcopy(sample.settings)), *tensors)
-
-        function.__name__ = f"{op_class.__name__}({describe(sample)})"
-        cotangent = rng.normal(size=function(*map(Tensor, sample.inputs)).shape)
-        record("central differences", gradcheck(function, *sample.inputs, seed=seed))
-        if sample.analytic:
-            record("complex step", check_complex_step(op_class, function, sample, cotangent))
-        if op_class in TWINS:
-            record("textbook twin", check_twin(TWINS[op_class], function, sample, cotangent))
-        movements = sensitivity(function, sample.inputs, cotangent)
-        for dtype in ("float32", "float16"):
-            record(dtype, check_rounding(function, sample.inputs, cotangent, dtype, movements))
-        record("layout", check_layout(function, sample, cotangent))
-    return errors
-
-
-def describe(sample):
-    """Input shapes and settings in one short text."""
-    shapes = ", ".join(str(np.shape(array)) for array in sample.inputs)
-    settings = "".join(f", {k}={v}" for k, v in sample.settings.items() if np.size(v) == 1)
-    return shapes + settings
 
 
 def name_of(function):
@@ -167,105 +119,6 @@ def derivative(along, step, where):
     return (4 * narrow - wide) / 3
 
 
-def check_complex_step(op_class, function, sample, cotangent):
-    """Im f(x + ih) / h with h = 1e-20: exact to rounding, since nothing is subtracted."""
-    expected = []
-    for number, array in enumerate(sample.inputs):
-        gradient = np.empty(np.shape(array))
-        for place in np.ndindex(gradient.shape):
-            moved = [np.array(a, complex) for a in sample.inputs]
-            moved[number][place] += 1e-20j
-            output = op_class(**copy.deepcopy(sample.settings)).forward(np, *moved)
-            gradient[place] = (cotangent * output.imag).sum() / 1e-20
-        expected.append(gradient)
-    return compare(function, sample.inputs, cotangent, expected, "the complex step", COMPLEX_TOLERANCE)
-
-
-def check_twin(twin, function, sample, cotangent):
-    """The fast op and its textbook twin agree in value and gradient."""
-
-    def plain(*tensors):
-        return twin(*tensors, **copy.deepcopy(sample.settings))
-
-    value, *_ = value_and_gradients(function, sample.inputs, cotangent)
-    expected, *gradients = value_and_gradients(plain, sample.inputs, cotangent)
-    error = np.abs(value - expected).max() / np.abs(expected).max()
-    if not error <= TWIN_TOLERANCE:
-        raise GradientError(
-            f"{function.__name__}: value differs from its textbook twin by {error:.3g} of the largest"
-        )
-    worst = compare(function, sample.inputs, cotangent, gradients, "its textbook twin", TWIN_TOLERANCE)
-    return max(error, worst)
-
-
-def sensitivity(function, inputs, cotangent):
-    """How value and gradients move with the inputs and the cotangent, which are x here.
-
-    Returns:
-        for the value and each gradient, two arrays of its shape: sum over i of |dy_j/dx_i| |x_i|, and how many x_i
-        move y_j.
-    """
-    arrays, nudge = [np.array(array) for array in (*inputs, cotangent)], 1e-6
-    before = value_and_gradients(function, arrays[:-1], cotangent)
-    moved, count = ([np.zeros(y.shape) for y in before] for _ in range(2))
-    for array in arrays:
-        for place in np.ndindex(array.shape):
-            x, array[place] = array[place], array[place] * (1 + nudge)
-            for number, y in enumerate(value_and_gradients(function, arrays[:-1], arrays[-1])):
-                change = np.abs(y - before[number]) / nudge
-                moved[number] += change
-                count[number] += change > 0
-            array[place] = x
-    return list(zip(moved, count, strict=True))
-
-
-def check_rounding(function, inputs, cotangent, dtype, movements):
-    """`dtype` in, `dtype` out; and value and gradients are as near to float64's as rounding lets them be.
-
-    How near is derived, not chosen. Output j depends on n_j numbers. A sound formula rounds each of them some
-    n_j + SPARE times on the way: in n_j - 1 additions, and in a few steps that are no sums. One rounding is a
-    relative change of number i by at most u = eps / 2, and moves the output by u |dy_j/dx_i| |x_i|. Together:
-
-        error_j <= (n_j + SPARE) * u * (sum over i of |dy_j/dx_i| |x_i|  +  |y_j|)
-
-    A formula that passes through larger numbers than its inputs and outputs (a cancellation) or through a shorter
-    dtype breaks it. The gradients are outputs as well: of the inputs and of the cotangent.
-    """
-    arrays = [np.asarray(array, dtype) for array in (*inputs, cotangent)]
-    came_out = function(*map(Tensor, arrays[:-1])).dtype  # the tape sees to the gradients' dtypes
-    if came_out != dtype:
-        raise GradientError(
-            f"{function.__name__}: {dtype} went in, {came_out} came out (a NumPy scalar such as np.sqrt(2)?)"
-        )
-    doubles = [array.astype(np.float64) for array in arrays]
-    exact = value_and_gradients(function, doubles[:-1], doubles[-1])
-    rounding, worst = np.finfo(dtype), 0.0
-    for number, got in enumerate(value_and_gradients(function, arrays[:-1], arrays[-1])):
-        moved, count = movements[number]
-        size = rounding.eps / 2 * (moved + np.abs(exact[number])) + rounding.smallest_subnormal
-        share = (np.abs(got - exact[number]) / ((count + SPARE) * size)).max()
-        if not share <= 1:
-            what = f"gradient of input {number - 1}" if number else "value"
-            raise GradientError(
-                f"{function.__name__}: in {dtype} the {what} is {share:.3g} times as far from float64's as "
-                "rounding explains (a difference of large numbers, or a step in a shorter dtype?)"
-            )
-        worst = max(worst, share)
-    return worst
-
-
-def check_layout(function, sample, cotangent):
-    """Inputs and cotangent that are not contiguous give the same, and none of them is changed."""
-    given = [np.array(array) for array in (*sample.inputs, cotangent)]
-    strided = [np.repeat(array[..., None], 2, axis=-1)[..., 0] for array in given]
-    expected = gradients_of(function, sample.inputs, cotangent)
-    worst = compare(function, strided[:-1], strided[-1], expected, "contiguous input", TWIN_TOLERANCE)
-    for before, after in zip(given, strided, strict=True):
-        if not np.array_equal(before, after):
-            raise GradientError(f"{function.__name__}: changed one of its inputs or its cotangent in place")
-    return worst
-
-
 def compare(function, inputs, cotangent, expected, oracle, tolerance, rounding=0.0):
     """Return the largest error of the tape's gradients, relative to the largest gradient of its input.
 
@@ -306,8 +159,3 @@ def hint(function, inputs, number, got, want, cotangent):
     if np.allclose(np.sort(got, axis=None), np.sort(want, axis=None), rtol=1e-5):
         return "it has the right values in the wrong places: a missing transpose or a flip?"
     return "check the formula with one element by hand; a sum over a broadcast axis is often forgotten"
-
-
-def all_ops():
-    """The registered op classes, by name."""
-    return dict(sorted(Op.registry.items()))

@@ -112,12 +112,10 @@ class Adam(Optimizer):
     def update(self, p, g, mean, square):
         """Change p and its moments in place; g is the gradient. All of one shape."""
         beta1, beta2 = self.betas
-        mean *= beta1
-        mean += (1 - beta1) * g
-        square *= beta2
-        square += (1 - beta2) * g * g
-        mean_unbiased, square_unbiased = mean / (1 - beta1**self.steps), square / (1 - beta2**self.steps)
-        p -= self.lr * mean_unbiased / (square_unbiased**0.5 + self.eps)
+        mean += (1 - beta1) * (g - mean)
+        square += (1 - beta2) * (g * g - square)
+        rate, scale = self.lr / (1 - beta1**self.steps), (1 - beta2**self.steps) ** 0.5  # both start at 0: unbiased
+        p -= rate * mean / (square**0.5 / scale + self.eps)
 
 
 def cosine(lr, progress):

@@ -51,7 +51,7 @@ class Op:
     fingerprints = {}  # noqa: RUF012  of what backward() needs and others could change
 
     def __init_subclass__(cls):
-        if "samples" not in cls.__dict__:
+        if not hasattr(cls, "samples"):
             raise TypeError(f"op {cls.__name__} has no samples(), so nobody can check it: add it as class Op says")
         Op.registry[cls.__name__] = cls
 

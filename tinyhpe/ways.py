@@ -7,18 +7,23 @@ tinyhpe/fast: classes whose functions take the place of its own, with the same `
 import contextlib
 from contextvars import ContextVar
 
-_left_out = ContextVar("left_out", default=())  # names of ways, of this thread or task; None: all of them
+ALL = "all of them"
+_left_out = ContextVar("left_out", default=())  # names of ways; each thread or task has a value of its own
 
 
 @contextlib.contextmanager
-def plain(*names):
-    """Inside this context the ways of these names are not taken; without names, none is."""
-    before = _left_out.get()
-    token = _left_out.set((*before, *names) if names and before is not None else None)
+def without(*names):
+    """Inside this context the ways of these names are not taken."""
+    token = _left_out.set((*_left_out.get(), *names))
     try:
         yield
     finally:
         _left_out.reset(token)
+
+
+def plain():
+    """Inside this context everything is done in its plain way."""
+    return without(ALL)
 
 
 def choose_way(doer, xp, *arrays):
@@ -28,7 +33,7 @@ def choose_way(doer, xp, *arrays):
         xp: the module, numpy or cupy, that the arrays belong to.
     """
     left_out = _left_out.get()
-    for way in () if left_out is None else doer.ways:
+    for way in () if ALL in left_out else doer.ways:
         if way.__name__ not in left_out and way.suits(doer, xp, *arrays):
             return way
     return type(doer)

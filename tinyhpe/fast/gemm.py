@@ -7,8 +7,6 @@ import functools
 
 import numpy as np
 
-from tinyhpe.backend import array_module
-
 SMALL_GEMM = 10**6  # rows * inner length * columns that OpenBLAS multiplies without repacking
 LEAST = 64  # rows, columns or inner length that are worth a block
 LEAST_ROWS, LEAST_COLUMNS = 12, 16  # of a block of RightFactor, whose matrix is not repacked either
@@ -47,7 +45,7 @@ class RightFactor:
         """
         length = self.block_length(rows)
         if not length:
-            array_module(rows).matmul(rows, self.matrix[stack], out=out)
+            np.matmul(rows, self.matrix[stack], out=out)
             return
         inner, columns, blocks = self.inner, self.columns, self.blocks[stack]
         # (..., M / length, 1, length, K / inner, inner): a block of rows meets all blocks of columns
@@ -60,10 +58,8 @@ class RightFactor:
 
     def block_length(self, rows):
         """How many rows a block should have, or 0 if these rows are better multiplied as they are."""
-        count, k = rows.shape[-2:]
-        fits = k == self.matrix.shape[-2] and self.inner and self.columns
-        known = isinstance(rows, np.ndarray) and rows.dtype != np.float16  # BLAS knows no others
-        if not (fits and known) or count * k * self.matrix.shape[-1] <= SMALL_GEMM:
+        (count, k), (inner, n) = rows.shape[-2:], self.matrix.shape[-2:]
+        if count * k * n <= SMALL_GEMM or k != inner or not (self.inner and self.columns):
             return 0
         return largest_divisor(count, LEAST_ROWS, SMALL_GEMM // (self.inner * self.columns))
 

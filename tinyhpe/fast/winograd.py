@@ -18,7 +18,7 @@ less than is saved, but for few channels.
 
 Winograd, Arithmetic complexity of computations (1980); Lavin and Gray, Fast algorithms for convolutional neural
 networks (2016). They take the points 0, 1, -1, 2, -2. Pairs p and 1/p have smaller powers, and half the rounding
-error: with 128 channels 3 times that of im2col. NumPy only, and never float16, which has no bits to spare.
+error: with 128 channels 3 times that of im2col.
 """
 
 import functools
@@ -26,33 +26,78 @@ import math
 
 import numpy as np
 
+from tinyhpe.fast.conv import ChunkedConv, reversed_weight
 from tinyhpe.fast.gemm import RightFactor, small_block
-from tinyhpe.parallel import least_part, over_parts
 
 POINTS = 0, 2 / 3, -2 / 3, 3 / 2, -3 / 2, math.inf
-CHUNK_VALUES = 1 << 17  # values at the points in a chunk of images: 512 KB of float32
-CHUNK_TILES = 48  # but never fewer tiles: each chunk reads all weights
-LEAST_CHANNELS = 32
-LEAST_PRODUCTS = 10**7  # multiplications of the plain way: fewer are done before this one has begun
-LEAST_COVERED = 0.75  # share of the tiles' pixels that lie in the image
 
 
-def suits(x, weight, stride, padding, prepared=False):
-    """Whether this way is faster for x (N, H, W, C_in) and weight (k, k, C_in, C_out).
+class WinogradConv:
+    """A way of Conv2d for 3x3 windows, many channels and images that 4x4 tiles cover well.
 
-    Args:
-        prepared: whether the weights' values at the points are there already.
+    A tile's outputs are rounded relative to the largest value in the tile, not in each window, and a NaN in it is in
+    all of them. So images are looked at: one that has a NaN, or a value that is very large beside the others, is left
+    to another way.
     """
-    (count, height, width, _), (k, _, *channels) = x.shape, weight.shape
-    if (k, stride, padding) != (3, 1, 1) or not isinstance(x, np.ndarray) or x.dtype == np.float16:
+
+    CHUNK_VALUES = 1 << 17  # values at the points in a chunk of images: 512 KB of float32
+    CHUNK_TILES = 48  # but never fewer tiles: each chunk reads all weights
+    LEAST_CHANNELS = 32
+    LEAST_PRODUCTS = 10**7  # multiplications of the plain way: fewer are done before this one has begun
+    LEAST_COVERED = 0.75  # share of the tiles' pixels that lie in the image
+    MOST_CHANNELS = 2  # for each tile; with more, the weights are most of the work
+    LARGEST_VALUE = 1000.0  # beside the root mean square
+
+    def suits(op, xp, x, weight):
+        return (
+            xp is np
+            and x.dtype.char in "fd"
+            and worth_it(x.shape, weight.shape, op.stride, op.padding, WinogradConv.MOST_CHANNELS)
+            and evenly_sized(x)
+        )
+
+    def forward(op, xp, x, weight):
+        op.x, op.weight = x, weight
+        y = np.empty(op.output_shape(x, weight), x.dtype)
+        convolve(weight_values(weight), x, y)
+        return y
+
+    def backward(op, xp, g):
+        """Both gradients from the same values of g.
+
+        dx is g convolved with the weights in reverse order. Their gradient needs what that needs of g, too: the sum
+        of x * dx is linear in g and in those weights.
+        """
+        if not evenly_sized(g):
+            return ChunkedConv.backward(op, xp, g)
+        g, dx, total = np.ascontiguousarray(g), np.empty(op.x.shape, g.dtype), 0
+        at_points = weight_values(reversed_weight(op.weight))
+        for images in image_chunks(g.shape, max(g.shape[3], dx.shape[3])):
+            values = input_values(g[images])
+            multiply_and_fill(values, at_points, dx[images])
+            total += output_values(op.x[images]).swapaxes(1, 2) @ values
+        dw_reversed = transformed(transforms(g.dtype)[1].T, total)
+        return dx, dw_reversed.reshape(3, 3, *total.shape[1:])[::-1, ::-1]
+
+
+def worth_it(x_shape, weight_shape, stride, padding, most_channels):
+    """Whether this way is faster for images (N, H, W, C_in) and weights (k, k, C_in, C_out)."""
+    if len(x_shape) != 4 or (weight_shape[0], stride, padding) != (3, 1, 1):
         return False
+    (count, height, width, _), channels = x_shape, weight_shape[2:]
     tiles = math.prod(tile_grid(height, width))
-    most_channels = (16 if prepared else 2) * count * tiles  # with more, the weights are most of the work
     return (
-        LEAST_CHANNELS <= min(channels) <= most_channels
-        and height * width >= LEAST_COVERED * 16 * tiles
-        and count * height * width * weight.size >= LEAST_PRODUCTS
+        WinogradConv.LEAST_CHANNELS <= min(channels) <= most_channels * count * tiles
+        and height * width >= WinogradConv.LEAST_COVERED * 16 * tiles
+        and count * height * width * math.prod(weight_shape) >= WinogradConv.LEAST_PRODUCTS
     )
+
+
+def evenly_sized(x):
+    """Whether no value is NaN, infinite, or very large beside the others."""
+    largest = float(max(x.max(), -x.min()))
+    mean_square = float(np.vdot(x, x)) / x.size
+    return largest**2 <= WinogradConv.LARGEST_VALUE**2 * mean_square < math.inf
 
 
 def tile_grid(height, width):
@@ -76,8 +121,7 @@ def transformed(matrix, planes):
     result = np.empty((len(matrix), *planes.shape[1:]), planes.dtype)
     length = small_block(result[0].size, *matrix.shape)
     blocks, result_blocks = (array.reshape(len(array), -1, length).swapaxes(0, 1) for array in (planes, result))
-    least = least_part(matrix.size * length)
-    over_parts(lambda part: np.matmul(matrix, blocks[part], out=result_blocks[part]), len(blocks), least)
+    np.matmul(matrix, blocks, out=result_blocks)
     return result
 
 
@@ -135,34 +179,18 @@ def image_chunks(shape, channels):
     """Slices of as many images as are worked on at a time; `channels` is the larger number of them."""
     count, height, width, _ = shape
     tiles = math.prod(tile_grid(height, width))
-    images = -(-max(CHUNK_TILES, CHUNK_VALUES // (36 * channels)) // tiles)
+    images = -(-max(WinogradConv.CHUNK_TILES, WinogradConv.CHUNK_VALUES // (36 * channels)) // tiles)
     return [slice(first, first + images) for first in range(0, count, images)]
 
 
 def multiply_and_fill(values, at_points, y):
     """Fill y (N, H, W, C_out): the inputs' values at the points times the weights' there."""
     products = np.empty((*values.shape[:2], y.shape[3]), y.dtype)
-    least = least_part(values[0].size * y.shape[3])
-    over_parts(lambda points: at_points.multiply(values[points], products[points], points), len(values), least)
+    at_points.multiply(values, products)
     fill_outputs(products, y)
 
 
-def forward(at_points, x, y):
+def convolve(at_points, x, y):
     """Fill y (N, H, W, C_out): x (N, H, W, C_in) convolved with the weights at_points, see weight_values()."""
     for images in image_chunks(x.shape, max(x.shape[3], y.shape[3])):
         multiply_and_fill(input_values(x[images]), at_points, y[images])
-
-
-def backward(at_points, x, g, dx):
-    """Fill dx and return dw (3, 3, C_in, C_out).
-
-    dx is g convolved with the weights in reverse order, which are given at_points, 36 of (C_out, C_in). Their
-    gradient needs the same values of g: the sum of x * dx is linear in g and in those weights.
-    """
-    total = 0
-    for images in image_chunks(g.shape, max(g.shape[3], dx.shape[3])):
-        values = input_values(g[images])
-        multiply_and_fill(values, at_points, dx[images])
-        total += output_values(x[images]).swapaxes(1, 2) @ values
-    dw_reversed = transformed(transforms(g.dtype)[1].T, total)
-    return dw_reversed.reshape(3, 3, *total.shape[1:])[::-1, ::-1]

@@ -4,7 +4,6 @@ import numpy as np
 
 from tinyhpe import backend
 from tinyhpe.datasets.preprocess import prepare, unvaried
-from tinyhpe.fast.folded import FoldedResNet
 from tinyhpe.nn import resnet
 from tinyhpe.nn.module import Module
 
@@ -28,7 +27,6 @@ class Method(Module):
     stages = ("training",)
 
     def __init__(self, network="r18n", stem="7x7", input_size=48, seed=0):
-        super().__init__()
         self.backbone = resnet.build(network, self.outputs, stem, seed)
         self.input_size = input_size
 
@@ -58,11 +56,11 @@ class Method(Module):
 
     def evaluate_network(self, images):
         """Return the raw outputs (n, outputs) for the centres of crops, in evaluation mode, without a graph."""
-        network, outputs = FoldedResNet(self.backbone), []
+        outputs = []
         for start in range(0, len(images), PREDICT_BATCH):
             batch = images[start : start + PREDICT_BATCH]
             arrays = [backend.to_device(a, self.device) for a in (batch, unvaried(batch, self.input_size))]
-            outputs.append(backend.to_numpy(network(prepare(*arrays, self.input_size))))
+            outputs.append(backend.to_numpy(self.backbone.infer(prepare(*arrays, self.input_size))))
         return np.concatenate(outputs)
 
     @property

@@ -1,1 +1,5 @@
 """Modules, layers, networks, initial weights, and weight files."""
+
+from tinyhpe.nn.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, ReLU
+from tinyhpe.nn.module import Module, Parameter, Sequential
+from tinyhpe.nn.resnet import ResNet

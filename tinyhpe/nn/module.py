@@ -1,10 +1,30 @@
 """Module: a part of a network that owns parameters, buffers and further modules, as in PyTorch."""
 
+import contextlib
+from contextvars import ContextVar
+
 import numpy as np
 
 from tinyhpe import backend
 from tinyhpe.errors import InputError
-from tinyhpe.tensor import Tensor
+from tinyhpe.tensor import Tensor, no_grad
+from tinyhpe.ways import choose_way
+
+_evaluating = ContextVar("evaluating", default=False)  # each thread (and task) has a value of its own
+
+
+@contextlib.contextmanager
+def evaluation():
+    """Inside this context all modules behave as in evaluation mode, and nothing is recorded.
+
+    Unlike eval() it changes no module: another thread may go on training them.
+    """
+    token = _evaluating.set(True)
+    try:
+        with no_grad():
+            yield
+    finally:
+        _evaluating.reset(token)
 
 
 class Parameter(Tensor):
@@ -19,35 +39,56 @@ class Parameter(Tensor):
 
     def __init__(self, data, torch_axes=None):
         super().__init__(data, requires_grad=True)
-        self.torch_axes = torch_axes or tuple(range(data.ndim))
+        self.torch_axes = torch_axes or tuple(range(self.ndim))
 
 
 class Module:
-    """Base of all layers and networks. Subclasses define forward()."""
+    """Base of all layers and networks. Subclasses define forward().
 
-    def __init__(self):
-        self.training, self.frozen = True, False
-        self._parameters, self._buffers, self._modules = {}, {}, {}
+    What a module owns is what its attributes are: parameters, modules, and lists, tuples and dictionaries of them.
+    """
 
-    def __setattr__(self, name, value):
-        for kind, registry in (Parameter, "_parameters"), (Module, "_modules"):
-            if isinstance(value, kind):
-                getattr(self, registry)[name] = value
-        object.__setattr__(self, name, value)
+    training, frozen = True, False
+    ways = ()  # of infer(), see ways.py
+    buffer_names = ()  # names of the arrays that belong to the state but are not trained
 
     def register_buffer(self, name, array):
         """Keep an array that belongs to the state but is not trained (running statistics)."""
-        self._buffers[name] = array
-        object.__setattr__(self, name, array)
+        self.buffer_names = (*self.buffer_names, name)
+        setattr(self, name, array)
 
     def __call__(self, *inputs):
         return self.forward(*inputs)
 
+    @property
+    def normalises_batch(self):
+        """Whether batch norm takes the statistics of the batch: in training mode, outside of evaluation()."""
+        return self.training and not _evaluating.get()
+
+    def infer(self, images):
+        """Return the outputs for an array of images (N, H, W, 3), in evaluation mode, as an array."""
+        xp = backend.array_module(images)
+        return choose_way(self, xp, images).inference(self, images)
+
+    def inference(self, images):
+        """infer() in its plain way."""
+        with evaluation():
+            return self(Tensor(images)).data
+
+    def __repr__(self):
+        settings = {name: value for name, value in vars(self).items() if name not in ("training", "frozen")}
+        parts = [f"{name}={value!r}" for name, value in settings.items() if isinstance(value, (int, float, str))]
+        parts += [f"{name}: {value.shape}" for name, value in owned(self) if isinstance(value, Parameter)]
+        inside = [f"\n({name}): {value!r}" for name, value in owned(self) if isinstance(value, Module)]
+        lines = "".join(inside).replace("\n", "\n  ") + "\n" * bool(inside)
+        return f"{type(self).__name__}({', '.join(parts)}{lines})"
+
     def named_modules(self, prefix=""):
         """Yield (dotted name, module): this one first, then all inside it."""
         yield prefix, self
-        for name, module in self._modules.items():
-            yield from module.named_modules(f"{prefix}.{name}" if prefix else name)
+        for name, value in owned(self):
+            if isinstance(value, Module):
+                yield from value.named_modules(joined(prefix, name))
 
     def modules(self):
         """Yield this module and all inside it."""
@@ -56,18 +97,19 @@ class Module:
     def named_parameters(self):
         """Yield (dotted name, Parameter)."""
         for prefix, module in self.named_modules():
-            for name, parameter in module._parameters.items():
-                yield f"{prefix}.{name}" if prefix else name, parameter
+            for name, value in owned(module):
+                if isinstance(value, Parameter):
+                    yield joined(prefix, name), value
 
     def parameters(self):
-        """List all parameters."""
-        return [parameter for _, parameter in self.named_parameters()]
+        """List all parameters, each once."""
+        return list({id(parameter): parameter for _, parameter in self.named_parameters()}.values())
 
     def named_buffers(self):
         """Yield (dotted name, array)."""
         for prefix, module in self.named_modules():
-            for name, array in module._buffers.items():
-                yield f"{prefix}.{name}" if prefix else name, array
+            for name in module.buffer_names:
+                yield joined(prefix, name), getattr(module, name)
 
     def train(self, mode=True):
         """Set training mode everywhere, except in frozen modules."""
@@ -89,57 +131,84 @@ class Module:
 
     def to(self, device):
         """Move all parameters and buffers to "cpu" or "cuda"."""
+        for parameter in self.parameters():
+            parameter.data, parameter.grad = backend.to_device(parameter.data, device), None
         for module in self.modules():
-            for parameter in module._parameters.values():
-                parameter.data, parameter.grad = backend.to_device(parameter.data, device), None
-            for name, array in module._buffers.items():
-                module.register_buffer(name, backend.to_device(array, device))
+            for name in module.buffer_names:
+                setattr(module, name, backend.to_device(getattr(module, name), device))
         return self
 
     def state_dict(self):
         """Return a copy of all parameters and buffers: dotted name -> NumPy array in torch's layout."""
-        state = {n: backend.to_numpy(p.data).transpose(p.torch_axes) for n, p in self.named_parameters()}
+        state = {name: p.numpy().transpose(p.torch_axes) for name, p in self.named_parameters()}
         state |= {name: backend.to_numpy(array) for name, array in self.named_buffers()}
         return {name: np.array(array, order="C") for name, array in state.items()}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state, strict=True):
         """Copy arrays in torch's layout into the parameters and buffers.
 
         `num_batches_tracked`, which torch keeps and nobody uses, is passed over.
 
+        Args:
+            strict: whether names and shapes must be exactly those of this network.
+
+        Returns:
+            The names that are missing, too many or of another shape: none if strict.
+
         Raises:
-            InputError: names are missing or too many, or shapes differ: another architecture.
+            InputError: there are such names, and strict: another architecture.
         """
-        state = {name: array for name, array in state.items() if not name.endswith("num_batches_tracked")}
+        state = {
+            name: np.asarray(array) for name, array in state.items() if not name.endswith("num_batches_tracked")
+        }
         own = {name: (p.data, p.torch_axes) for name, p in self.named_parameters()}
         own |= {name: (array, tuple(range(array.ndim))) for name, array in self.named_buffers()}
-        if missing := sorted(own.keys() - state.keys()):
-            raise InputError(f"weights of another architecture: {len(missing)} arrays missing ({missing[0]})")
-        if extra := sorted(state.keys() - own.keys()):
-            raise InputError(f"weights of another architecture: {len(extra)} arrays too many ({extra[0]})")
-        for name, (array, torch_axes) in own.items():
+        wrong = {name: "is missing" for name in own if name not in state}
+        wrong |= {name: "is too many" for name in state if name not in own}
+        for name in own.keys() & state.keys():
+            array, torch_axes = own[name]
             shape = tuple(array.shape[axis] for axis in torch_axes)
             if state[name].shape != shape:
-                raise InputError(
-                    f"weights of another architecture: {name} has shape {state[name].shape}, expected {shape}"
-                )
-        for name, (array, torch_axes) in own.items():
+                wrong[name] = f"has shape {state[name].shape}, expected {shape}"
+        if wrong and strict:
+            name, reason = min(wrong.items())
+            raise InputError(f"weights of another architecture: {len(wrong)} arrays do not fit ({name} {reason})")
+        for name in own.keys() - wrong.keys():
+            array, torch_axes = own[name]
             xp = backend.array_module(array)
             array[...] = xp.asarray(state[name]).transpose(np.argsort(torch_axes).tolist())
+        return sorted(wrong)
 
 
 class Sequential(Module):
     """Modules one after another, named "0", "1", ... as in torch."""
 
     def __init__(self, *modules):
-        super().__init__()
         for number, module in enumerate(modules):
             setattr(self, str(number), module)
 
     def __iter__(self):
-        return iter(self._modules.values())
+        return (module for _, module in owned(self))
 
     def forward(self, x):
         for module in self:
             x = module(x)
         return x
+
+
+def owned(module):
+    """Yield (name, value) of the parameters and modules among the attributes of a module."""
+    waiting = list(vars(module).items())[::-1]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, (Module, Parameter)):
+            yield name, value
+        elif isinstance(value, (list, tuple)):
+            waiting += [(f"{name}.{number}", part) for number, part in enumerate(value)][::-1]
+        elif isinstance(value, dict):
+            waiting += [(f"{name}.{key}", part) for key, part in value.items()][::-1]
+
+
+def joined(prefix, name):
+    """The dotted name of something inside a module."""
+    return f"{prefix}.{name}" if prefix else name

@@ -14,10 +14,9 @@ class BasicBlock(Module):
     expansion = 1
 
     def __init__(self, rng, c_in, width, stride):
-        super().__init__()
-        self.conv1 = Conv2d(rng, c_in, width, 3, stride, 1)
+        self.conv1 = Conv2d(c_in, width, 3, stride, 1, rng=rng)
         self.bn1 = BatchNorm2d(width, relu=True)
-        self.conv2 = Conv2d(rng, width, width, 3, 1, 1)
+        self.conv2 = Conv2d(width, width, 3, 1, 1, rng=rng)
         self.bn2 = BatchNorm2d(width, relu=True)
         self.downsample = shortcut(rng, c_in, width, stride)
 
@@ -36,12 +35,11 @@ class Bottleneck(Module):
     expansion = 4
 
     def __init__(self, rng, c_in, width, stride):
-        super().__init__()
-        self.conv1 = Conv2d(rng, c_in, width, 1)
+        self.conv1 = Conv2d(c_in, width, 1, rng=rng)
         self.bn1 = BatchNorm2d(width, relu=True)
-        self.conv2 = Conv2d(rng, width, width, 3, stride, 1)
+        self.conv2 = Conv2d(width, width, 3, stride, 1, rng=rng)
         self.bn2 = BatchNorm2d(width, relu=True)
-        self.conv3 = Conv2d(rng, width, 4 * width, 1)
+        self.conv3 = Conv2d(width, 4 * width, 1, rng=rng)
         self.bn3 = BatchNorm2d(4 * width, relu=True)
         self.downsample = shortcut(rng, c_in, 4 * width, stride)
 
@@ -59,7 +57,7 @@ def shortcut(rng, c_in, c_out, stride):
     """A 1x1 convolution where the block changes the shape, else None: the input itself."""
     if stride == 1 and c_in == c_out:
         return None
-    return Sequential(Conv2d(rng, c_in, c_out, 1, stride), BatchNorm2d(c_out))
+    return Sequential(Conv2d(c_in, c_out, 1, stride, rng=rng), BatchNorm2d(c_out))
 
 
 class ResNet(Module):
@@ -77,9 +75,8 @@ class ResNet(Module):
     """
 
     def __init__(self, rng, block, depths, width=64, outputs=1000, stem="7x7"):
-        super().__init__()
         kernel, stride = STEMS[stem]
-        self.conv1 = Conv2d(rng, 3, width, kernel, stride, kernel // 2)
+        self.conv1 = Conv2d(3, width, kernel, stride, kernel // 2, rng=rng)
         self.bn1 = BatchNorm2d(width, relu=True)
         self.maxpool = MaxPool2d(3, 2, 1) if stem == "7x7" else None
         channels = width
@@ -90,7 +87,7 @@ class ResNet(Module):
                 blocks.append(block(rng, channels, width * 2**stage, stride))
                 channels = width * 2**stage * block.expansion
             setattr(self, f"layer{stage + 1}", Sequential(*blocks))
-        self.fc = Linear(rng, channels, outputs)
+        self.fc = Linear(channels, outputs, rng=rng)
 
     def stages(self):
         """The four stages, each a Sequential of blocks."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinyhpe.ops.reduce import widened
 from tinyhpe.tensor import Op, Sample, apply
 
 
@@ -11,7 +12,8 @@ def unbroadcast(g, shape):
         return g
     extra = g.ndim - len(shape)
     stretched = [axis + extra for axis, length in enumerate(shape) if length == 1]
-    return g.sum(axis=(*range(extra), *stretched), keepdims=True).reshape(shape)
+    total = widened(g).sum(axis=(*range(extra), *stretched), keepdims=True)
+    return total.reshape(shape).astype(g.dtype)
 
 
 def two_arrays(rng):
@@ -92,7 +94,7 @@ class Power(Op):
 
     @staticmethod
     def samples(rng):
-        for exponent in (2, 3, 0.5, -1.5):
+        for exponent in (2, 3, 0.5, -1.5, 0):
             yield Sample((rng.uniform(0.5, 2, (2, 3)),), {"exponent": exponent})
 
     def forward(self, xp, x):
@@ -100,6 +102,8 @@ class Power(Op):
         return x**self.exponent
 
     def backward(self, xp, g):
+        if self.exponent == 0:  # x ** -1 is infinite at 0, and 0 times that is no number
+            return (xp.zeros_like(g),)
         return (g * self.exponent * self.x ** (self.exponent - 1),)
 
 
@@ -148,19 +152,41 @@ class Absolute(Op):
         return (g * self.sign,)
 
 
+def expit(xp, x):
+    """1 / (1 + e^-x) of an array, to the last digits for any x: of the two forms the one that cannot overflow."""
+    negative = x.real < 0
+    e = xp.exp(xp.where(negative, x, -x))
+    return xp.where(negative, e, 1) / (1 + e)
+
+
 class Sigmoid(Op):
-    """1 / (1 + e^-x), written with tanh so that no exponential overflows."""
+    """1 / (1 + e^-x)."""
 
     @staticmethod
     def samples(rng):
         yield Sample((rng.normal(size=(2, 3)),))
 
     def forward(self, xp, x):
-        self.y = 0.5 * (1 + xp.tanh(0.5 * x))
-        return self.y
+        self.x = x
+        return expit(xp, x)
 
     def backward(self, xp, g):
-        return (g * self.y * (1 - self.y),)
+        return (g * expit(xp, self.x) * expit(xp, -self.x),)
+
+
+class Tanh(Op):
+    """(e^x - e^-x) / (e^x + e^-x)."""
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(2, 3)),))
+
+    def forward(self, xp, x):
+        self.x = x
+        return xp.tanh(x)
+
+    def backward(self, xp, g):
+        return (4 * g * expit(xp, 2 * self.x) * expit(xp, -2 * self.x),)
 
 
 class ReLU(Op):
@@ -175,7 +201,7 @@ class ReLU(Op):
         return xp.maximum(x, 0)
 
     def backward(self, xp, g):
-        return (g * self.mask,)
+        return (xp.where(self.mask, g, 0),)
 
 
 def add(a, b):
@@ -208,6 +234,11 @@ def power(x, exponent):
     return apply(Power(float(exponent)), x)
 
 
+def sqrt(x):
+    """Square root; its gradient at 0 is infinite."""
+    return power(x, 0.5)
+
+
 def exp(x):
     """e ** x."""
     return apply(Exp(), x)
@@ -226,6 +257,11 @@ def absolute(x):
 def sigmoid(x):
     """1 / (1 + e^-x)."""
     return apply(Sigmoid(), x)
+
+
+def tanh(x):
+    """Hyperbolic tangent."""
+    return apply(Tanh(), x)
 
 
 def relu(x):

@@ -3,15 +3,16 @@
 import numpy as np
 
 from tinyhpe.backend import array_module
-from tinyhpe.ops.elementwise import exp, power
-from tinyhpe.ops.reduce import mean
-from tinyhpe.tensor import Op, Sample, apply
+from tinyhpe.ops.elementwise import expit, power
+from tinyhpe.ops.reduce import mean, widened
+from tinyhpe.tensor import Op, Sample, Tensor, apply, as_tensor
 
 
 class BCEWithLogits(Op):
     """Binary cross-entropy -t log p - (1 - t) log(1 - p) with p = sigmoid(z), element by element.
 
-    Written as max(z, 0) - z t + log(1 + e^-|z|), which is exact for any z.
+    Written as max(z, 0) - z t + log(1 + e^-|z|), which is exact for any z. Its derivative is p - t; so that nothing
+    small is lost beside 1, it is (1 - t) p - t (1 - p) here, with 1 - p = sigmoid(-z).
 
     Args:
         targets: array of z's shape, values in [0, 1].
@@ -25,28 +26,85 @@ class BCEWithLogits(Op):
         yield Sample((rng.normal(size=(3, 4)),), {"targets": rng.uniform(size=(3, 4))}, analytic=False)
 
     def forward(self, xp, z):
-        self.z = z
-        return xp.maximum(z, 0) - z * self.targets.astype(z.dtype) + xp.log1p(xp.exp(-xp.abs(z)))
+        self.z, self.targets = z, self.targets.astype(z.dtype)
+        return cross_entropies(xp, z, self.targets)
 
     def backward(self, xp, g):
-        probability = 0.5 * (1 + xp.tanh(0.5 * self.z))
-        return (g * (probability - self.targets.astype(g.dtype)),)
+        return (g * cross_entropy_slopes(xp, self.z, self.targets),)
 
 
-class LogSoftmax(Op):
-    """z - log(sum(e^z)) along the last axis; the largest z is taken off first: e^z cannot overflow."""
+def cross_entropies(xp, z, targets):
+    """-t log p - (1 - t) log(1 - p) of arrays."""
+    return xp.maximum(z, 0) - z * targets + xp.log1p(xp.exp(-xp.abs(z)))
+
+
+def cross_entropy_slopes(xp, z, targets):
+    """p - t, their derivatives."""
+    return (1 - targets) * expit(xp, z) - targets * expit(xp, -z)
+
+
+class Softmax(Op):
+    """e^z / sum(e^z) along an axis; the largest z is taken off first: e^z cannot overflow."""
+
+    def __init__(self, axis=-1):
+        self.axis = axis
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(3, 4)),))
+        for axis in (-1, 0):
+            yield Sample((rng.normal(size=(3, 4)),), {"axis": axis})
 
     def forward(self, xp, z):
-        z = z - z.max(axis=-1, keepdims=True)
-        self.y = z - xp.log(xp.exp(z).sum(axis=-1, keepdims=True))
+        e = xp.exp(widened(z - z.max(axis=self.axis, keepdims=True)))
+        self.y = (e / e.sum(axis=self.axis, keepdims=True)).astype(z.dtype)
         return self.y
 
     def backward(self, xp, g):
-        return (g - xp.exp(self.y) * g.sum(axis=-1, keepdims=True),)
+        y, wide = self.y, widened(g)
+        return ((y * (wide - (wide * y).sum(axis=self.axis, keepdims=True))).astype(g.dtype),)
+
+
+class LogSoftmax(Op):
+    """z - log(sum(e^z)) along an axis; the largest z is taken off first: e^z cannot overflow."""
+
+    def __init__(self, axis=-1):
+        self.axis = axis
+
+    @staticmethod
+    def samples(rng):
+        for axis in (-1, 0):
+            yield Sample((rng.normal(size=(3, 4)),), {"axis": axis})
+
+    def forward(self, xp, z):
+        z = z - z.max(axis=self.axis, keepdims=True)
+        total = xp.exp(widened(z)).sum(axis=self.axis, keepdims=True)
+        self.y = (z - xp.log(total)).astype(z.dtype)
+        return self.y
+
+    def backward(self, xp, g):
+        total = widened(g).sum(axis=self.axis, keepdims=True)
+        return ((g - xp.exp(self.y) * total).astype(g.dtype),)
+
+
+def constant(name, value, beside, kinds="biuf"):
+    """The targets, labels or levels of a loss, given as an array, a list or a tensor, as an array.
+
+    Args:
+        name: of the loss, for the messages.
+        beside: the tensor that they belong to.
+        kinds: of dtypes that make sense.
+
+    Raises:
+        TypeError: another kind, or a tensor whose gradient would be lost.
+    """
+    if isinstance(value, Tensor) and value.requires_grad:
+        raise TypeError(f"{name} has no gradient for its targets or labels: give tensor.detach()")
+    array = value.data if isinstance(value, Tensor) else value
+    if not hasattr(array, "dtype"):
+        array = array_module(beside.data).asarray(array)
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name} cannot use targets or labels of {array.dtype}: convert them, with array.astype()")
+    return array
 
 
 def check_same_shape(name, prediction, target):
@@ -58,37 +116,40 @@ def check_same_shape(name, prediction, target):
 
 
 def bce_with_logits(logits, targets, axis=None):
-    """Binary cross-entropy of logits against an array of targets in [0, 1] of the same shape; mean over `axis`."""
+    """Binary cross-entropy of logits against targets in [0, 1] of the same shape; mean over `axis`."""
+    targets = constant("bce_with_logits", targets, logits)
     check_same_shape("bce_with_logits", logits, targets)
     return mean(apply(BCEWithLogits(targets), logits), axis)
 
 
-def log_softmax(logits):
-    """Logarithm of the softmax along the last axis."""
-    return apply(LogSoftmax(), logits)
+def log_softmax(logits, axis=-1):
+    """Logarithm of the softmax along an axis."""
+    return apply(LogSoftmax(axis), logits)
 
 
-def softmax(logits):
-    """Probabilities along the last axis."""
-    return exp(log_softmax(logits))
+def softmax(logits, axis=-1):
+    """Probabilities along an axis."""
+    return apply(Softmax(axis), logits)
 
 
 def cross_entropy(logits, labels, axis=None):
     """-log p(label), the mean over `axis` of the labels: logits (..., K), labels (...), integers in [0, K)."""
+    labels, xp = constant("cross_entropy", labels, logits, kinds="iu"), array_module(logits.data)
     fits = logits.ndim > 0 and logits.shape[:-1] == labels.shape
-    if fits and isinstance(labels, np.ndarray):  # to look at labels on a GPU, the CPU would wait for it
+    if fits and xp is np:  # to look at labels on a GPU, the CPU would wait for it
         fits = not ((labels < 0) | (labels >= logits.shape[-1])).any()
     if not fits:
         raise ValueError(
             f"cross_entropy of logits {logits.shape} and labels {labels.shape}: expected logits (..., K) and "
             "labels (...) from 0 to K - 1"
         )
-    rows = log_softmax(logits).reshape((labels.size, logits.shape[-1]))
-    chosen = rows[array_module(labels).arange(labels.size), labels.reshape(-1)]
+    rows = log_softmax(logits).reshape(labels.size, logits.shape[-1])
+    chosen = rows[xp.arange(labels.size), labels.reshape(-1)]
     return -mean(chosen.reshape(labels.shape), axis)
 
 
 def mse(prediction, target, axis=None):
-    """Mean squared error against an array of the same shape; mean over `axis`."""
+    """Mean squared error against a target of the same shape; mean over `axis`."""
+    target = as_tensor(target, [prediction])
     check_same_shape("mse", prediction, target)
     return mean(power(prediction - target, 2), axis)

@@ -12,9 +12,9 @@ import functools
 import numpy as np
 
 from tinyhpe.backend import array_module
-from tinyhpe.fast.cuda import kernels
 from tinyhpe.ops.elementwise import absolute
-from tinyhpe.ops.losses import bce_with_logits
+from tinyhpe.ops.losses import bce_with_logits, constant, cross_entropies, cross_entropy_slopes
+from tinyhpe.ops.reduce import widened
 from tinyhpe.tensor import Op, Sample, apply
 
 
@@ -40,28 +40,17 @@ class PairwiseOrder(Op):
     def forward(self, xp, scores):
         check_pairs(scores, self.levels)
         n = len(scores)
-        z = self.z = scores[:, None] - scores[None, :]
-        t = self.targets = order_targets(xp, self.levels).astype(scores.dtype)
-        loss = xp.maximum(z, 0) - z * t + xp.log1p(xp.exp(-xp.abs(z)))
+        self.z = scores[:, None] - scores[None, :]
+        self.targets = order_targets(self.levels).astype(scores.dtype)
+        losses = cross_entropies(xp, self.z, self.targets)
         itself = xp.arange(n)
-        loss[itself, itself] = 0  # there an image is paired with itself
-        return loss.sum(axis=(0, 1)) / (n * (n - 1))
+        losses[itself, itself] = 0  # there an image is paired with itself
+        return (widened(losses).sum(axis=(0, 1)) / (n * (n - 1))).astype(scores.dtype)
 
     def backward(self, xp, g):
         n = len(self.z)
-        probability = 0.5 * (1 + xp.tanh(0.5 * self.z))
-        return (g * (2 / (n * (n - 1))) * (probability - self.targets).sum(axis=1),)
-
-    def forward_cuda(self, xp, scores):
-        """The kernel goes through all pairs once, for the loss and for its gradient."""
-        check_pairs(scores, self.levels)
-        columns = [xp.ascontiguousarray(a).reshape(len(a), -1) for a in (scores, self.levels.astype(np.int32))]
-        losses, gradient = kernels.rank_pairs(kernels.cuda_module(), *columns)
-        self.gradient = gradient.reshape(scores.shape)
-        return losses.reshape(scores.shape[1:])
-
-    def backward_cuda(self, xp, g):
-        return (g * self.gradient,)
+        slopes = widened(cross_entropy_slopes(xp, self.z, self.targets)).sum(axis=1)
+        return ((g * (2 / (n * (n - 1))) * slopes).astype(g.dtype),)
 
 
 def check_pairs(scores, levels):
@@ -73,26 +62,28 @@ def check_pairs(scores, levels):
         )
 
 
-def order_targets(xp, levels):
+def order_targets(levels):
     """(n, n, ...) targets: 1, 1/2, 0 where level_i is above, equal to, below level_j."""
-    return 0.5 * (1 + xp.sign(levels[:, None] - levels[None, :]))
+    first, second = levels[:, None], levels[None, :]  # never subtracted: unsigned levels have no differences
+    return 0.5 * (first > second) + 0.5 * (first >= second)
 
 
 def pairwise_order_loss(scores, levels):
     """Ranking loss of scores (n,) or (n, angles) against levels of that shape; see PairwiseOrder."""
-    return apply(PairwiseOrder(levels), scores)
+    return apply(PairwiseOrder(constant("pairwise_order_loss", levels, scores, "iuf")), scores)
 
 
 def pairwise_same_loss(scores, levels, intercept, slope):
     """Eq. 1 as written: p = sigmoid(intercept - slope * |s_i - s_j|), target 1 for equal levels, else 0.
 
     Args:
-        scores: (n,) or (n, angles) tensor; levels: integers of that shape; intercept, slope: tensors, learned,
+        scores: (n,) or (n, angles) tensor; levels: numbers of that shape; intercept, slope: tensors, learned,
             scalars or (angles,).
 
     Returns:
         A scalar, or the loss of each angle, (angles,).
     """
+    levels = constant("pairwise_same_loss", levels, scores, "iuf")
     check_pairs(scores, levels)
     first, second = all_pairs(array_module(scores.data), len(levels))
     logits = intercept - slope * absolute(scores[first] - scores[second])

@@ -2,114 +2,77 @@
 
 import numpy as np
 
-from tinyhpe.fast.cuda import kernels
-from tinyhpe.ops.reduce import mean
-from tinyhpe.ops.windows import Stacks, output_size
-from tinyhpe.parallel import over_parts
+from tinyhpe.ops.reduce import mean, widened
+from tinyhpe.ops.windows import output_size, pad, taps
 from tinyhpe.tensor import Op, Sample, apply
 
-PART_VALUES = 1 << 18  # values of x that are worth a thread
+
+class Pool2d:
+    """What both kinds of pooling have in common: the settings, and the way between images and windows."""
+
+    def __init__(self, kernel, stride, padding=0):
+        self.kernel, self.stride, self.padding = kernel, stride, padding
+
+    @staticmethod
+    def samples(rng):
+        for shape, kernel, stride, padding in [
+            ((2, 4, 5, 2), 2, 2, 0),
+            ((2, 5, 4, 2), 3, 2, 1),
+            ((2, 5, 5, 1), 2, 1, 1),
+            ((1, 4, 4, 2), 1, 3, 0),
+        ]:
+            settings = {"kernel": kernel, "stride": stride, "padding": padding}
+            x = rng.permutation(np.prod(shape)).reshape(shape) / 10  # all differ, so there are no ties
+            yield Sample((x,), settings, analytic=False)
+
+    def check_geometry(self, x):
+        """Return (out_h, out_w), or raise ValueError if the windows do not fit x."""
+        size = output_size(type(self).__name__, x, self.kernel, self.stride, self.padding)
+        if 2 * self.padding > self.kernel:
+            raise ValueError(
+                f"{self.kernel}x{self.kernel} windows with padding {self.padding} may hold no pixel of x at all: "
+                "the padding must be at most half of the window"
+            )
+        return size
+
+    def windows(self, xp, x, border):
+        """All windows of x, their k * k pixels along a new first axis: (k * k, N, H_out, W_out, C)."""
+        self.check_geometry(x)
+        self.shape = x.shape
+        return xp.stack(taps(pad(xp, x, self.padding, border), self.kernel, self.stride))
+
+    def give_back(self, xp, shares):
+        """The gradient of windows(): a pixel gets the sum of its shares (k * k, N, H_out, W_out, C)."""
+        p, (count, height, width, channels) = self.padding, self.shape
+        dx = xp.zeros((count, height + 2 * p, width + 2 * p, channels), shares.dtype)
+        for d_tap, share in zip(taps(dx, self.kernel, self.stride), shares, strict=True):
+            d_tap += share
+        return dx[:, p : p + height, p : p + width]
 
 
-def geometries(rng):
-    """Samples of kernel, stride and padding with odd and even sizes; all values differ, so no ties."""
-    for size, kernel, stride, padding in [
-        ((4, 5), 2, 2, 0),
-        ((5, 4), 3, 2, 1),
-        ((3, 3), 3, 1, 1),
-        ((5, 5), 2, 1, 1),
-        ((4, 4), 1, 3, 0),
-    ]:
-        x = rng.permutation(np.arange(4.0 * size[0] * size[1])).reshape(2, *size, 2) / 10
-        yield Sample((x,), {"kernel": kernel, "stride": stride, "padding": padding}, analytic=False)
-
-
-def check_geometry(name, x, kernel, stride, padding):
-    """Return (out_h, out_w), or raise if the windows do not fit x."""
-    size = output_size(name, x, kernel, stride, padding)
-    if 2 * padding > kernel:
-        raise ValueError(
-            f"{name}: windows of {kernel}x{kernel} with padding {padding} may hold no pixel of x at all: "
-            "the padding must be at most half of the window"
-        )
-    return size
-
-
-class MaxPool2d(Op):
+class MaxPool2d(Pool2d, Op):
     """The largest value in each window; of equal ones the first (row by row) takes the gradient, as in torch."""
 
-    samples = staticmethod(geometries)
-
-    def __init__(self, kernel, stride, padding=0):
-        self.kernel, self.stride, self.padding = kernel, stride, padding
-
     def forward(self, xp, x):
-        out_h, out_w = check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
-        self.shape, self.y = x.shape, xp.empty((len(x), out_h, out_w, x.shape[3]), x.dtype)
-
-        def fill(images):
-            stacks = Stacks(xp, x[images].shape, x.dtype, self.stride, self.padding, fill=-np.inf).put(x[images])
-            taps, y = stacks.taps(self.kernel, out_h, out_w), self.y[images]
-            y[...] = taps[0]
-            for tap in taps[1:]:
-                xp.maximum(y, tap, out=y)
-            return images, taps
-
-        self.parts = over_parts(fill, len(x), max(1, PART_VALUES * len(x) // (x.size + 1)))
-        return self.y
+        windows = self.windows(xp, x, -np.inf)
+        self.winners = windows.argmax(axis=0)
+        return windows.max(axis=0)
 
     def backward(self, xp, g):
-        dx = xp.empty(self.shape, g.dtype)
-
-        def fill(parts):
-            for images, taps in self.parts[parts]:
-                self.share_out(xp, g[images], self.y[images], taps, dx[images])
-
-        over_parts(fill, len(self.parts))
-        return (dx,)
-
-    def forward_cuda(self, xp, x):
-        check_geometry("max_pool2d", x, self.kernel, self.stride, self.padding)
-        self.shape, settings = x.shape, (self.kernel, self.stride, self.padding)
-        y, self.winners = kernels.max_pool(kernels.cuda_module(), xp.ascontiguousarray(x), *settings)
-        return y
-
-    def backward_cuda(self, xp, g):
-        g, settings = xp.ascontiguousarray(g), (self.kernel, self.stride, self.padding)
-        return (kernels.max_pool_backward(kernels.cuda_module(), g, self.winners, self.shape, *settings),)
-
-    def share_out(self, xp, g, y, taps, dx):
-        """Fill dx: each window's gradient goes to the first of its taps that equals its largest value."""
-        stacks = Stacks(xp, dx.shape, g.dtype, self.stride, self.padding)
-        free = xp.ones(g.shape, bool)  # the windows whose gradient is still to be given
-        for tap, d_tap in zip(taps, stacks.taps(self.kernel, *g.shape[1:3]), strict=True):
-            taken = tap == y
-            taken &= free
-            free ^= taken
-            d_tap += g * taken
-        stacks.take(dx)
+        numbers = xp.arange(self.kernel**2)[:, None, None, None, None]
+        return (self.give_back(xp, xp.where(self.winners == numbers, g, 0)),)
 
 
-class AvgPool2d(Op):
+class AvgPool2d(Pool2d, Op):
     """The mean of each window; zeros of the padding count, as in torch's default."""
 
-    samples = staticmethod(geometries)
-
-    def __init__(self, kernel, stride, padding=0):
-        self.kernel, self.stride, self.padding = kernel, stride, padding
-
     def forward(self, xp, x):
-        out = check_geometry("avg_pool2d", x, self.kernel, self.stride, self.padding)
-        self.shape = x.shape
-        stacks = Stacks(xp, x.shape, x.dtype, self.stride, self.padding).put(x)
-        return sum(stacks.taps(self.kernel, *out)) * (1 / self.kernel**2)
+        windows = self.windows(xp, x, 0)
+        return widened(windows).mean(axis=0).astype(x.dtype)
 
     def backward(self, xp, g):
-        stacks = Stacks(xp, self.shape, g.dtype, self.stride, self.padding)
-        share = g * (1 / self.kernel**2)
-        for d_tap in stacks.taps(self.kernel, *g.shape[1:3]):
-            d_tap += share
-        return (stacks.take(xp.empty(self.shape, g.dtype)),)
+        area = self.kernel**2
+        return (self.give_back(xp, xp.broadcast_to(g / area, (area, *g.shape))),)
 
 
 def max_pool2d(x, kernel, stride, padding=0):

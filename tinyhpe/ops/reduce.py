@@ -7,11 +7,16 @@ import numpy as np
 from tinyhpe.tensor import Op, Sample, apply
 
 
+def widened(x):
+    """x as float32 if it is float16: so narrow a sum overflows beyond 65504, and loses what is small beside it."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
 def axis_tuple(axis, ndim):
     """Return `axis` (None, an int or a tuple) as a tuple of non-negative ints."""
     if axis is None:
         return tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     if any(not -ndim <= a < ndim for a in axes):
         raise ValueError(f"axis {axis} does not exist in a tensor of {ndim} dimensions")
     return tuple(a % ndim for a in axes)
@@ -26,44 +31,48 @@ def check_not_empty(name, shape, axes):
 
 
 class Sum(Op):
-    """Sum over some axes (all of them if `axis` is None)."""
+    """Sum over some axes (all of them if `axis` is None), times a constant number."""
 
-    def __init__(self, axis=None, keepdims=False):
-        self.axis, self.keepdims = axis, keepdims
+    def __init__(self, axis=None, keepdims=False, factor=1):
+        self.axis, self.keepdims, self.factor = axis, keepdims, factor
 
     @staticmethod
     def samples(rng):
-        for axis, keepdims in [(None, False), (1, False), ((0, -1), True), ((), False)]:
-            yield Sample((rng.normal(size=(2, 3, 4)),), {"axis": axis, "keepdims": keepdims})
+        for axis, keepdims, factor in [(None, False, 1), (1, False, 2), ((0, -1), True, 1), ((), False, 1)]:
+            settings = {"axis": axis, "keepdims": keepdims, "factor": factor}
+            yield Sample((rng.normal(size=(2, 3, 4)),), settings)
 
     def forward(self, xp, x):
         self.shape, axes = x.shape, axis_tuple(self.axis, x.ndim)
         self.kept = tuple(1 if a in axes else length for a, length in enumerate(x.shape))
-        return x.sum(axis=axes, keepdims=self.keepdims)
+        wide = widened(x)
+        y = wide.sum(axis=axes, keepdims=self.keepdims) * self.factor
+        return y if wide is x else y.astype(x.dtype)
 
     def backward(self, xp, g):
-        return (xp.broadcast_to(g.reshape(self.kept), self.shape).copy(),)
+        return (xp.broadcast_to((g * self.factor).reshape(self.kept), self.shape).copy(),)
 
 
 class Max(Op):
     """Maximum along one axis; of equal maxima the first takes the gradient, as in torch."""
 
-    def __init__(self, axis):
-        self.axis = axis
+    def __init__(self, axis, keepdims=False):
+        self.axis, self.keepdims = axis, keepdims
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.permutation(np.arange(24.0)).reshape(2, 3, 4),), {"axis": 1}, analytic=False)
-        yield Sample((rng.permutation(np.arange(6.0)),), {"axis": -1}, analytic=False)
+        for shape, axis, keepdims in [((2, 3, 4), 1, False), ((6,), -1, False), ((3, 4), 0, True)]:
+            x = rng.permutation(np.arange(float(math.prod(shape)))).reshape(shape)
+            yield Sample((x,), {"axis": axis, "keepdims": keepdims}, analytic=False)
 
     def forward(self, xp, x):
         check_not_empty("max", x.shape, axis_tuple(self.axis, x.ndim))
         self.shape, self.first = x.shape, xp.expand_dims(x.argmax(axis=self.axis), self.axis)
-        return xp.take_along_axis(x, self.first, axis=self.axis).squeeze(self.axis)
+        return x.max(axis=self.axis, keepdims=self.keepdims)
 
     def backward(self, xp, g):
         dx = xp.zeros(self.shape, g.dtype)
-        xp.put_along_axis(dx, self.first, xp.expand_dims(g, self.axis), axis=self.axis)
+        xp.put_along_axis(dx, self.first, g.reshape(self.first.shape), axis=self.axis)
         return (dx,)
 
 
@@ -83,11 +92,12 @@ class VectorNorm(Op):
 
     def forward(self, xp, x):
         check_not_empty("vector_norm", x.shape, axis_tuple(self.axis, x.ndim))
-        largest = xp.abs(x).max(axis=self.axis, keepdims=True)
+        wide = widened(x)
+        largest = xp.abs(wide).max(axis=self.axis, keepdims=True)
         largest[largest == 0] = 1
-        y = largest * xp.sqrt(((x / largest) ** 2).sum(axis=self.axis, keepdims=True))
-        self.direction = x / xp.where(y == 0, 1, y)
-        return y.squeeze(self.axis)
+        y = largest * xp.sqrt(((wide / largest) ** 2).sum(axis=self.axis, keepdims=True))
+        self.direction = (wide / xp.where(y == 0, 1, y)).astype(x.dtype)
+        return y.squeeze(self.axis).astype(x.dtype)
 
     def backward(self, xp, g):
         return (xp.expand_dims(g, self.axis) * self.direction,)
@@ -100,15 +110,19 @@ def sum(x, axis=None, keepdims=False):
 
 def mean(x, axis=None, keepdims=False):
     """Mean over the axis, the axes, or everything."""
+    if x.dtype.kind not in "fc":
+        raise TypeError(f"mean of {x.dtype}: it is no whole number; make a Tensor of array.astype('float32')")
     axes = axis_tuple(axis, x.ndim)
     check_not_empty("mean", x.shape, axes)
-    count = math.prod(x.shape[a] for a in axes)
-    return sum(x, axis, keepdims) * (1 / count)
+    return apply(Sum(axis, keepdims, 1 / math.prod(x.shape[a] for a in axes)), x)
 
 
-def max(x, axis):
-    """Maximum along one axis."""
-    return apply(Max(axis), x)
+def max(x, axis=None, keepdims=False):
+    """Maximum along one axis, or of everything."""
+    if axis is not None:
+        return apply(Max(axis, keepdims), x)
+    largest = apply(Max(0), x.reshape(-1))
+    return largest.reshape((1,) * x.ndim) if keepdims else largest
 
 
 def vector_norm(x, axis):

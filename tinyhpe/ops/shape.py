@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinyhpe.tensor import Op, Sample, apply
+from tinyhpe.ops import windows
+from tinyhpe.tensor import Op, Sample, Tensor, apply, as_tensor
 
 
 class Reshape(Op):
@@ -75,8 +76,7 @@ class Pad(Op):
             yield Sample((rng.normal(size=(1, 2, 3, 2)),), {"padding": padding})
 
     def forward(self, xp, x):
-        p = self.padding
-        return xp.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
+        return windows.pad(xp, x, self.padding)
 
     def backward(self, xp, g):
         p = self.padding
@@ -101,19 +101,28 @@ class Concatenate(Op):
         return tuple(xp.split(g, self.ends, axis=self.axis))
 
 
-def reshape(x, shape):
-    """The same values in another shape; one length may be -1."""
-    return apply(Reshape(shape), x)
+def reshape(x, *shape):
+    """The same values in another shape, given as a tuple or as numbers; one length may be -1."""
+    return apply(Reshape(shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape), x)
 
 
-def transpose(x, axes=None):
-    """Axes in another order; reversed if `axes` is None."""
-    return apply(Transpose(tuple(range(x.ndim))[::-1] if axes is None else axes), x)
+def transpose(x, *axes):
+    """Axes in another order, given as a tuple or as numbers; reversed if none is given."""
+    axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+    return apply(Transpose(tuple(axes or range(x.ndim)[::-1])), x)
 
 
 def index(x, key):
-    """x[key]."""
-    return apply(Index(key), x)
+    """x[key]; lists and tensors in the key count as arrays."""
+    parts = [as_index(part) for part in key] if isinstance(key, tuple) else [as_index(key)]
+    return apply(Index(tuple(parts)), x)
+
+
+def as_index(part):
+    """A part of an index: lists and constant tensors as arrays, all else as it is."""
+    if isinstance(part, Tensor):
+        return part.data
+    return np.array(part) if isinstance(part, list) else part
 
 
 def pad(x, padding):
@@ -124,3 +133,11 @@ def pad(x, padding):
 def concatenate(tensors, axis=0):
     """Join tensors along an existing axis."""
     return apply(Concatenate(axis), *tensors)
+
+
+def stack(tensors, axis=0):
+    """Join tensors of one shape along a new axis."""
+    tensors = [as_tensor(tensor, tensors) for tensor in tensors]
+    axis = axis % (tensors[0].ndim + 1)
+    before, after = tensors[0].shape[:axis], tensors[0].shape[axis:]
+    return concatenate([tensor.reshape(*before, 1, *after) for tensor in tensors], axis)
