@@ -44,8 +44,8 @@ def model_in_float64(method):
     for parameter in model.parameters():
         parameter.data = parameter.data.astype(np.float64)
     for module in model.modules():
-        for name, array in list(module._buffers.items()):
-            module.register_buffer(name, array.astype(np.float64))
+        for name in module.buffer_names:
+            setattr(module, name, getattr(module, name).astype(np.float64))
     return model
 
 

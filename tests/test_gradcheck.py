@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tinyhpe import ops
-from tinyhpe.gradcheck import TWINS, GradientError, check_op, finite_differences, gradcheck
+from tinyhpe.checks import check_op
+from tinyhpe.gradcheck import GradientError, finite_differences, gradcheck
 from tinyhpe.tensor import Op, Sample, Tensor, apply
 
 X = np.array([[0.5, -1.0], [2.0, 0.3]])
@@ -127,17 +128,26 @@ def test_check_op_sees_a_broken_promise(forward, backward, report):
 
 
 @pytest.mark.parametrize(
-    ("twin", "report"),
+    ("forward", "backward", "report"),
     [
-        (lambda x: 3 * x, r"value differs from its textbook twin by 0\.333"),
-        (lambda x: 2 * x.reshape((4,)), r"shape \(2, 2\) and float64 for a tensor of \(4,\)"),
+        (lambda op, xp, x: 3 * x, lambda op, xp, g: (3 * g,), r"Way.*value differs from the plain op's by 0\.5"),
+        (lambda op, xp, x: 2 * x, lambda op, xp, g: (3 * g,), r"(?s)Way.*expected .* by central differences"),
+        (lambda op, xp, x: 2 * x, lambda op, xp, g: (2 * g.ravel(),), r"shape \(4,\) and float64 for a tensor of"),
     ],
 )
-def test_check_op_sees_the_right_gradient_of_a_wrong_function(monkeypatch, twin, report):
+def test_check_op_sees_that_a_quicker_way_is_another_function(monkeypatch, forward, backward, report):
+    class Way:
+        suits, forward, backward = (lambda *_: True), (lambda *_: None), (lambda *_: None)
+
+    Way.forward, Way.backward = forward, backward
     op_class = planted(lambda x: 2 * x, lambda x, g: 2 * g)
-    monkeypatch.setitem(TWINS, op_class, twin)
+    op_class.ways = (Way,)
+    check_op(op_class)
     with pytest.raises((GradientError, ValueError), match=report):
-        check_op(op_class)
+        check_op(op_class, Way)
+    Way.suits = lambda *_: False
+    with pytest.raises(ValueError, match="no sample of Planted suits Way"):
+        check_op(op_class, Way)
 
 
 def test_check_op_records_the_largest_error_of_each_check():

@@ -1,4 +1,4 @@
-"""Every registered op's backward is broken in every way below, and check_op must see each of them.
+"""The backward of every op, and of each of its quicker ways, is broken as below; check_op must see each of them.
 
 `python -m tests.test_mutants` prints the table: how many mutants of each kind there are, and how many died.
 """
@@ -13,11 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tinyhpe.fast.cuda import kernels
-from tinyhpe.gradcheck import all_ops, check_op
+from tinyhpe.checks import all_ops, check_op
 from tinyhpe.tensor import Op
 
-OPS = all_ops()
+# name -> (op class, quicker way or None); the ways for GPUs are compared with the plain ops in test_cuda.py
+TARGETS = {name: (op_class, None) for name, op_class in all_ops().items()} | {
+    f"{name} by {way.__name__}": (op_class, way)
+    for name, op_class in all_ops().items()
+    for way in op_class.ways
+    if "cuda" not in way.__module__
+}
 
 
 class Mutant(NamedTuple):
@@ -30,9 +35,9 @@ class Mutant(NamedTuple):
     code: object
 
 
-def whole_gradient_mutants(op_class):
-    """Changes of all gradients at once."""
-    backward = op_class.backward
+def whole_gradient_mutants(op_class, owner):
+    """Changes of all gradients at once; `owner` is the op or the way whose backward is changed."""
+    backward = owner.backward
 
     def zero(op, xp, g):
         return tuple(None if d is None else d * 0 for d in backward(op, xp, g))
@@ -43,12 +48,12 @@ def whole_gradient_mutants(op_class):
         "sign": lambda op, xp, g: backward(op, xp, -g),
         "double": lambda op, xp, g: backward(op, xp, 2 * g),
     }.items():
-        yield Mutant(kind, kind, op_class, "backward", code)
+        yield Mutant(kind, kind, owner, "backward", code)
 
 
-def one_gradient_mutants(op_class):
+def one_gradient_mutants(op_class, owner):
     """Changes of one input's gradient, or of two."""
-    backward = op_class.backward
+    backward = owner.backward
     inputs = max(len(sample.inputs) for sample in op_class.samples(np.random.default_rng(0)))
 
     def with_changed(number, change):
@@ -75,9 +80,9 @@ def one_gradient_mutants(op_class):
             "loses one element": lambda op, xp, g, d: without_largest(d),
             "sums one slice of g": lambda op, xp, g, d, number=number: backward(op, xp, first_slice(g))[number],
         }.items():
-            yield Mutant(kind, f"{kind}: {number}", op_class, "backward", with_changed(number, change))
+            yield Mutant(kind, f"{kind}: {number}", owner, "backward", with_changed(number, change))
     for i, j in itertools.combinations(range(inputs), 2):
-        yield Mutant("swaps two inputs", f"swaps {i} and {j}", op_class, "backward", swapped(i, j))
+        yield Mutant("swaps two inputs", f"swaps {i} and {j}", owner, "backward", swapped(i, j))
 
 
 def without_largest(d):
@@ -96,41 +101,41 @@ def first_slice(g):
     return kept
 
 
-def unbroadcast_mutants(op_class):
+def unbroadcast_mutants(op_class, owner):
     """The sum over the axes that were broadcast is forgotten, or its first term is taken for it."""
 
     def first_term(g, shape):
         return g[(0,) * (g.ndim - len(shape))][tuple(slice(0, length) for length in shape)]
 
-    for owner, name, _ in functions_behind(op_class, "backward"):
+    for place, name, _ in functions_behind(owner, "backward"):
         if name == "unbroadcast":
-            yield Mutant("no un-broadcast", "leaves g as it is", owner, name, lambda g, shape: g)
-            yield Mutant("no un-broadcast", "takes the first term", owner, name, first_term)
+            yield Mutant("no un-broadcast", "leaves g as it is", place, name, lambda g, shape: g)
+            yield Mutant("no un-broadcast", "takes the first term", place, name, first_term)
 
 
-def functions_behind(op_class, method):
+def functions_behind(start, method):
     """List (owner, name, function) of a method and of all in this package that it calls."""
-    found, waiting = {}, [(op_class, method)]
+    found, waiting = {}, [(start, method)]
     while waiting:
         owner, name = waiting.pop()
-        function = vars(owner)[name]
-        if (owner, name) in found or not inspect.isfunction(function) or "tinyhpe.ops" not in function.__module__:
+        function = inspect.getattr_static(owner, name)
+        if (owner, name) in found or not inspect.isfunction(function) or not ours(function.__module__):
             continue
         found[owner, name] = function
         module = sys.modules[function.__module__]
-        helpers = [
-            value for value in vars(module).values() if inspect.isclass(value) and not issubclass(value, Op)
-        ]
-        places = (op_class, module, *helpers, *imported_ops(module))
+        values = vars(module).values()
+        modules = [value for value in values if inspect.ismodule(value)]
+        helpers = [value for value in values if inspect.isclass(value) and ours(value.__module__)]
+        helpers = [value for value in helpers if not issubclass(value, Op) and not hasattr(value, "suits")]
+        places = (start, module, *helpers, *modules)
         for called in names_in(function.__code__):
-            waiting += [(place, called) for place in places if called in vars(place)]
+            waiting += [(place, called) for place in places if called in dir(place)]
     return [(owner, name, function) for (owner, name), function in found.items()]
 
 
-def imported_ops(module):
-    """The modules of tinyhpe.ops that a module of it imports whole, without those that only a GPU needs."""
-    modules = [value for value in vars(module).values() if inspect.ismodule(value) and value is not kernels]
-    return [value for value in modules if value.__name__.startswith("tinyhpe.ops.")]
+def ours(module_name):
+    """Whether functions of this module are changed: those of ops and of their quicker ways."""
+    return module_name.startswith(("tinyhpe.ops.", "tinyhpe.fast."))
 
 
 def names_in(code):
@@ -139,16 +144,16 @@ def names_in(code):
     return set(code.co_names).union(*inner)
 
 
-def dropped_term_mutants(op_class):
+def dropped_term_mutants(op_class, owner):
     """Each a + b and a - b in the source of backward keeps one side; each x += y and x -= y is dropped.
 
     So it is in what backward calls, but not in what forward calls as well.
     """
-    shared = {function for _, _, function in functions_behind(op_class, "forward")}
-    for owner, name, function in functions_behind(op_class, "backward"):
+    shared = {function for _, _, function in functions_behind(owner, "forward")}
+    for place, name, function in functions_behind(owner, "backward"):
         if function not in shared:
             for change, code in dropped_terms(function):
-                yield Mutant("drops one term", f"{name}: {change}", owner, name, code)
+                yield Mutant("drops one term", f"{name}: {change}", place, name, code)
 
 
 def dropped_terms(function):
@@ -189,57 +194,38 @@ def replace(tree, old, new):
                 value[value.index(old)] = new
 
 
-def mutants(op_class):
+def mutants(op_class, way):
+    """All mutants of an op, or of one of its ways."""
     for generate in whole_gradient_mutants, one_gradient_mutants, unbroadcast_mutants, dropped_term_mutants:
-        yield from generate(op_class)
+        yield from generate(op_class, way or op_class)
 
 
-def check_whole_and_in_chunks(op_class):
-    """check_op, in chunks as large as in training, then in the smallest: else small samples are never cut.
-
-    (Winograd's convolution then takes samples that are else too small for it.)
-    """
-    check_op(op_class)
-    with pytest.MonkeyPatch.context() as patch:
-        module = sys.modules[op_class.__module__]
-        sizes = [
-            (owner, name)
-            for owner in (module, *imported_ops(module))
-            for name, value in vars(owner).items()
-            if name.isupper() and isinstance(value, int)
-        ]
-        for owner, name in sizes:
-            patch.setattr(owner, name, 1)
-        if sizes:
-            check_op(op_class)
-
-
-def survives(mutant, op_class):
+def survives(mutant, op_class, way):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mutant.owner, mutant.name, mutant.code)
         try:
-            check_whole_and_in_chunks(op_class)
+            check_op(op_class, way)
         except Exception:  # whatever stops it: a report, or a shape that does not fit
             return False
     return True
 
 
-@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("name", TARGETS)
 def test_an_op_passes_every_check_that_its_samples_promise(name):
-    check_whole_and_in_chunks(OPS[name])
+    check_op(*TARGETS[name])
 
 
-@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("name", TARGETS)
 def test_no_mutant_of_a_backward_survives(name):
-    assert [mutant.change for mutant in mutants(OPS[name]) if survives(mutant, OPS[name])] == []
+    assert [mutant.change for mutant in mutants(*TARGETS[name]) if survives(mutant, *TARGETS[name])] == []
 
 
 def print_table():
     kinds, rows = [], {}
-    for name, op_class in OPS.items():
-        for mutant in mutants(op_class):
+    for name, target in TARGETS.items():
+        for mutant in mutants(*target):
             died, total = rows.setdefault(name, {}).get(mutant.kind, (0, 0))
-            rows[name][mutant.kind] = died + (not survives(mutant, op_class)), total + 1
+            rows[name][mutant.kind] = died + (not survives(mutant, *target)), total + 1
             kinds += [mutant.kind] if mutant.kind not in kinds else []
     print("| op | " + " | ".join(kinds) + " |\n" + "|---" * (len(kinds) + 1) + "|")
     for name, counts in rows.items():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyhpe import ops
-from tinyhpe.gradcheck import all_ops
+from tinyhpe.checks import all_ops
 from tinyhpe.tensor import Tensor, apply
 
 SAMPLES = [

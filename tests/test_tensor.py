@@ -60,15 +60,22 @@ def test_a_number_becomes_float32_and_a_numpy_scalar_keeps_its_dtype():
     assert (leaf([0.1]) + 0.1).data == 0.1 + 0.1  # not 0.1 rounded to float32
 
 
+class Silent:
+    """A way of any op of two inputs: no gradient for either."""
+
+    def backward(op, xp, g):
+        return None, None
+
+
 def test_where_an_op_gives_no_gradient_nothing_behind_it_gets_one():
     x = leaf([1.0, 2.0])
     doubled = 2.0 * x
-    doubled.op.backward = lambda xp, g: (None,) * 2
+    doubled.op.way = Silent
     (doubled + x * x).sum().backward()
     np.testing.assert_array_equal(x.grad, [2, 4])
     sealed = x * 3.0
     behind = sealed * sealed
-    behind.op.backward = lambda xp, g: (None, None)
+    behind.op.way = Silent
     behind.sum().backward()
     np.testing.assert_array_equal(x.grad, [2, 4])
     assert sealed.op.inputs  # not released: its backward was never asked
@@ -156,7 +163,7 @@ def test_an_op_without_samples_is_refused():
 @pytest.mark.parametrize(
     ("action", "error", "message"),
     [
-        (lambda: (leaf([1.0, 2.0]) * 2.0).backward(), RuntimeError, "reduce it to a scalar loss"),
+        (lambda: (leaf([1.0, 2.0]) * 2.0).backward(), RuntimeError, r"reduce it to a scalar first"),
         (lambda: Tensor([1.0]).backward(), RuntimeError, "requires_grad=True"),
         (lambda: leaf([1.0, 2.0]).backward(np.ones(3)), ValueError, r"shape \(3,\)"),
         (lambda: leaf([1.0]).backward(np.ones(1, np.float32)), ValueError, "and float32"),

@@ -1,6 +1,12 @@
 """tinyhpe: deep learning for head pose, from nothing."""
 
-from tinyhpe import fast, ops
-from tinyhpe.tensor import Tensor, no_grad
+import importlib.util
+import os
 
-__all__ = ["Tensor", "no_grad", "ops"]
+from tinyhpe import nn, ops, optim
+from tinyhpe.gradcheck import gradcheck
+from tinyhpe.tensor import Tensor, no_grad
+from tinyhpe.ways import plain
+
+if not os.environ.get("TINYHPE_PLAIN") and importlib.util.find_spec("tinyhpe.fast"):
+    from tinyhpe import fast

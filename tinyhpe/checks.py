@@ -1,7 +1,7 @@
 """Is this op right, and each of its quicker ways? All that an op's samples promise, checked.
 
-The oracles are independent of the op: finite differences and the complex step for its gradient, rounding theory for
-its float32 and float16 results. The oracle of a quicker way is, besides, the op itself.
+The oracles are independent of the op: finite differences and the complex step for its gradient, the theory of
+rounding for its float32 and float16 results. The oracle of a quicker way is, besides, the op itself.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ def check_op(op_class, way=None, seed=0):
     """Check all that an op's samples promise: each check_... below.
 
     Args:
-        way: one of op_class.ways, which is checked in the op's place: with its own limits of size, then with all of
-            them 1. (Samples are small: else they would not suit it, or never be cut into chunks.)
+        way: one of op_class.ways, which is checked in the op's place: with its own limits of size, then with all
+            of them 1. (Samples are small: else they would not suit it, or never be cut into chunks.)
 
     Returns:
         {check: its largest error over the samples}; relative to the largest gradient of that input, but for

@@ -114,7 +114,10 @@ class Adam(Optimizer):
         beta1, beta2 = self.betas
         mean += (1 - beta1) * (g - mean)
         square += (1 - beta2) * (g * g - square)
-        rate, scale = self.lr / (1 - beta1**self.steps), (1 - beta2**self.steps) ** 0.5  # both start at 0: unbiased
+        rate, scale = (
+            self.lr / (1 - beta1**self.steps),
+            (1 - beta2**self.steps) ** 0.5,
+        )  # both start at 0: unbiased
         p -= rate * mean / (square**0.5 / scale + self.eps)
 
 

@@ -216,8 +216,9 @@ def apply(op, *inputs):
         )
     arrays = [tensor.data for tensor in tensors]
     xp = backend.array_module(*arrays)
+    settings = list(vars(op).values())
     op.needs = tuple(tensor.requires_grad and _recording.get() for tensor in tensors)
-    op.way, settings = choose_way(op, xp, *arrays), list(vars(op).values())
+    op.way = choose_way(op, xp, *arrays)
     output = Tensor(op.way.forward(op, xp, *arrays))
     if any(op.needs):
         others = {id(value) for value in (*settings, *arrays, output.data)}  # the rest is the op's own

@@ -1,4 +1,4 @@
-"""Quicker ways of the ops, of Adam and of prediction. All of them are optional: without this folder all works, slower.
+"""Quicker ways of the ops and of prediction. They are optional: without this folder all works, but slower.
 
 A way is a small class whose functions take the place of the plain ones (ways.py); README.md says what each buys.
 The plain op is the oracle of its ways: checks.check_op compares them.

@@ -73,7 +73,7 @@ class Rows:
         return row.reshape(self.length)
 
     def sums(self, chunks):
-        """Add up all rows of chunks in double precision: sums (C,) of each of the two arrays that `chunks` yields."""
+        """Add up all rows of both arrays that `chunks` yields, in double precision: (2, C)."""
         totals = np.zeros((2, self.length))
         for pair in chunks:
             for total, chunk in zip(totals, pair, strict=True):

@@ -11,8 +11,8 @@ from tinyhpe.tensor import Op, Sample, Tensor, apply, as_tensor
 class BCEWithLogits(Op):
     """Binary cross-entropy -t log p - (1 - t) log(1 - p) with p = sigmoid(z), element by element.
 
-    Written as max(z, 0) - z t + log(1 + e^-|z|), which is exact for any z. Its derivative is p - t; so that nothing
-    small is lost beside 1, it is (1 - t) p - t (1 - p) here, with 1 - p = sigmoid(-z).
+    Written as max(z, 0) - z t + log(1 + e^-|z|), which is exact for any z. Its derivative is p - t; written as
+    (1 - t) p - t (1 - p) with 1 - p = sigmoid(-z), nothing small is lost beside 1.
 
     Args:
         targets: array of z's shape, values in [0, 1].
