@@ -105,8 +105,8 @@ def test_winograds_convolution_rounds_hardly_more_than_im2col_in_any_order_of_su
     exact = convolve_by_tensordot(*(array.astype(float) for array in inputs))
     assert choose_way(ops.conv.Conv2d(padding=1), np, *inputs) is WinogradConv
     error = np.sqrt(np.mean((ops.conv2d(*inputs, padding=1).data - exact) ** 2))
-    # a sum of n = 9 * 128 numbers of variance 1/n, in any order, has partial sums of about 1 at the most, and each is
-    # rounded by eps / sqrt(12) in the mean: sqrt(n) times that is the most that im2col may have
+    # a sum of n = 9 * 128 numbers of variance 1/n, in any order, has partial sums of about 1 at the most, and each
+    # is rounded by eps / sqrt(12) in the mean: sqrt(n) times that is the most that im2col may have
     assert 0 < error < np.finfo(np.float32).eps * np.sqrt(9 * 128 / 12)
 
 

@@ -89,4 +89,3 @@ def test_schedules_start_at_lr_and_decrease():
     assert optim.cosine(0.1, 0.5) == pytest.approx(0.05)
     assert optim.cosine(0.1, 1.0) == 0.0
     assert optim.cosine(0.1, 1 / 3) == pytest.approx(0.05 * (1 + math.cos(math.pi / 3)))
-    assert [optim.step_decay(1.0, p) for p in (0.0, 0.49, 0.5, 0.9)] == pytest.approx([1, 1, 0.1, 0.01])

@@ -114,18 +114,11 @@ class Adam(Optimizer):
         beta1, beta2 = self.betas
         mean += (1 - beta1) * (g - mean)
         square += (1 - beta2) * (g * g - square)
-        rate, scale = (
-            self.lr / (1 - beta1**self.steps),
-            (1 - beta2**self.steps) ** 0.5,
-        )  # both start at 0: unbiased
+        rate = self.lr / (1 - beta1**self.steps)  # the moments start at 0; this and `scale` make them unbiased
+        scale = (1 - beta2**self.steps) ** 0.5
         p -= rate * mean / (square**0.5 / scale + self.eps)
 
 
 def cosine(lr, progress):
     """Half a cosine from lr down to 0 as progress goes from 0 to 1 (Loshchilov and Hutter, 2017)."""
     return lr * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def step_decay(lr, progress, drops=(0.5, 0.75), factor=0.1):
-    """lr, multiplied by `factor` when progress passes each of the `drops`."""
-    return lr * factor ** sum(progress >= drop for drop in drops)

@@ -93,8 +93,8 @@ class Tensor:
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad:
             raise TypeError(
-                "NumPy would lose the gradient that this tensor requires: use the tensor's own methods (x.reshape) "
-                "and ops (ops.exp), or say that it may be lost with x.numpy()"
+                "NumPy would lose the gradient that this tensor requires: use its own methods (x.reshape) and "
+                "ops (ops.exp), or say that it may be lost: x.numpy()"
             )
         return np.array(self.numpy(), dtype, copy=copy)
 

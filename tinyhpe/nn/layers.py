@@ -4,7 +4,7 @@ import numpy as np
 
 from tinyhpe import ops
 from tinyhpe.nn import init
-from tinyhpe.nn.module import Module, Parameter
+from tinyhpe.nn.module import Module, Parameter, evaluating
 
 
 class Conv2d(Module):
@@ -32,7 +32,8 @@ class BatchNorm2d(Module):
     def forward(self, x, residual=None):
         settings = {"residual": residual, "relu": self.relu, "eps": self.eps}
         statistics = self.running_mean, self.running_var
-        return ops.batch_norm(x, self.weight, self.bias, *statistics, self.normalises_batch, **settings)
+        training = self.training and not evaluating.get()
+        return ops.batch_norm(x, self.weight, self.bias, *statistics, training, **settings)
 
 
 class Linear(Module):

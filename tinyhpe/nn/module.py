@@ -10,7 +10,7 @@ from tinyhpe.errors import InputError
 from tinyhpe.tensor import Tensor, no_grad
 from tinyhpe.ways import choose_way
 
-_evaluating = ContextVar("evaluating", default=False)  # each thread (and task) has a value of its own
+evaluating = ContextVar("evaluating", default=False)  # each thread (and task) has a value of its own
 
 
 @contextlib.contextmanager
@@ -19,12 +19,12 @@ def evaluation():
 
     Unlike eval() it changes no module: another thread may go on training them.
     """
-    token = _evaluating.set(True)
+    token = evaluating.set(True)
     try:
         with no_grad():
             yield
     finally:
-        _evaluating.reset(token)
+        evaluating.reset(token)
 
 
 class Parameter(Tensor):
@@ -59,11 +59,6 @@ class Module:
 
     def __call__(self, *inputs):
         return self.forward(*inputs)
-
-    @property
-    def normalises_batch(self):
-        """Whether batch norm takes the statistics of the batch: in training mode, outside of evaluation()."""
-        return self.training and not _evaluating.get()
 
     def infer(self, images):
         """Return the outputs for an array of images (N, H, W, 3), in evaluation mode, as an array."""
@@ -138,11 +133,14 @@ class Module:
                 setattr(module, name, backend.to_device(getattr(module, name), device))
         return self
 
+    def arrays(self):
+        """All parameters and buffers: dotted name -> a view of the array in torch's layout."""
+        parameters = {name: p.data.transpose(p.torch_axes) for name, p in self.named_parameters()}
+        return parameters | dict(self.named_buffers())
+
     def state_dict(self):
-        """Return a copy of all parameters and buffers: dotted name -> NumPy array in torch's layout."""
-        state = {name: p.numpy().transpose(p.torch_axes) for name, p in self.named_parameters()}
-        state |= {name: backend.to_numpy(array) for name, array in self.named_buffers()}
-        return {name: np.array(array, order="C") for name, array in state.items()}
+        """Return copies of arrays() as NumPy arrays."""
+        return {name: np.array(backend.to_numpy(array), order="C") for name, array in self.arrays().items()}
 
     def load_state_dict(self, state, strict=True):
         """Copy arrays in torch's layout into the parameters and buffers.
@@ -150,34 +148,28 @@ class Module:
         `num_batches_tracked`, which torch keeps and nobody uses, is passed over.
 
         Args:
-            strict: whether names and shapes must be exactly those of this network.
+            strict: whether names and shapes must be exactly those of this network; else what does not fit is left.
 
         Returns:
-            The names that are missing, too many or of another shape: none if strict.
+            The names of what does not fit.
 
         Raises:
-            InputError: there are such names, and strict: another architecture.
+            InputError: something does not fit, and strict: another architecture.
         """
-        state = {
-            name: np.asarray(array) for name, array in state.items() if not name.endswith("num_batches_tracked")
-        }
-        own = {name: (p.data, p.torch_axes) for name, p in self.named_parameters()}
-        own |= {name: (array, tuple(range(array.ndim))) for name, array in self.named_buffers()}
-        wrong = {name: "is missing" for name in own if name not in state}
-        wrong |= {name: "is too many" for name in state if name not in own}
-        for name in own.keys() & state.keys():
-            array, torch_axes = own[name]
-            shape = tuple(array.shape[axis] for axis in torch_axes)
-            if state[name].shape != shape:
-                wrong[name] = f"has shape {state[name].shape}, expected {shape}"
+        own, wrong = self.arrays(), {}
+        for name in sorted({*own, *state}):
+            if name not in state:
+                wrong[name] = "is missing"
+            elif name not in own and not name.endswith("num_batches_tracked"):
+                wrong[name] = "is too many"
+            elif name in own and own[name].shape != np.shape(state[name]):
+                wrong[name] = f"has shape {np.shape(state[name])}, expected {own[name].shape}"
         if wrong and strict:
-            name, reason = min(wrong.items())
+            name, reason = next(iter(wrong.items()))
             raise InputError(f"weights of another architecture: {len(wrong)} arrays do not fit ({name} {reason})")
         for name in own.keys() - wrong.keys():
-            array, torch_axes = own[name]
-            xp = backend.array_module(array)
-            array[...] = xp.asarray(state[name]).transpose(np.argsort(torch_axes).tolist())
-        return sorted(wrong)
+            own[name][...] = backend.array_module(own[name]).asarray(state[name])
+        return list(wrong)
 
 
 class Sequential(Module):

@@ -3,27 +3,15 @@
 import operator
 
 from tinyhpe.ops.conv import conv2d
-from tinyhpe.ops.elementwise import (
-    absolute,
-    add,
-    divide,
-    exp,
-    log,
-    multiply,
-    power,
-    relu,
-    sigmoid,
-    sqrt,
-    subtract,
-    tanh,
-)
+from tinyhpe.ops.elementwise import absolute, add, divide, exp, log, multiply, power
+from tinyhpe.ops.elementwise import relu, sigmoid, sqrt, subtract, tanh
 from tinyhpe.ops.linalg import linear, matmul
 from tinyhpe.ops.losses import bce_with_logits, cross_entropy, log_softmax, mse, softmax
 from tinyhpe.ops.norm import batch_norm
 from tinyhpe.ops.pairs import pairwise_order_loss, pairwise_same_loss
 from tinyhpe.ops.pool import avg_pool2d, global_avg_pool, max_pool2d
 from tinyhpe.ops.reduce import max, mean, sum, vector_norm
-from tinyhpe.ops.shape import concatenate, index, pad, reshape, stack, transpose
+from tinyhpe.ops.shape import concatenate, index, reshape, stack, transpose
 from tinyhpe.tensor import Tensor
 
 
@@ -36,25 +24,10 @@ def compare(relation):
     return compared
 
 
-for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+for name in "eq", "ne", "lt", "le", "gt", "ge":
     setattr(Tensor, f"__{name}__", compare(getattr(operator, name)))
-for method in (
-    absolute,
-    exp,
-    log,
-    log_softmax,
-    max,
-    mean,
-    relu,
-    reshape,
-    sigmoid,
-    softmax,
-    sqrt,
-    sum,
-    tanh,
-    transpose,
-):
-    setattr(Tensor, method.__name__, method)
+for function in exp, log, log_softmax, max, mean, relu, reshape, sigmoid, softmax, sqrt, sum, tanh, transpose:
+    setattr(Tensor, function.__name__, function)
 
 Tensor.__add__ = Tensor.__radd__ = add
 Tensor.__sub__ = subtract

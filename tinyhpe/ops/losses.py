@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyhpe.backend import array_module
-from tinyhpe.ops.elementwise import expit, power
+from tinyhpe.ops.elementwise import exp, expit, power
 from tinyhpe.ops.reduce import mean, widened
 from tinyhpe.tensor import Op, Sample, Tensor, apply, as_tensor
 
@@ -41,27 +41,6 @@ def cross_entropies(xp, z, targets):
 def cross_entropy_slopes(xp, z, targets):
     """p - t, their derivatives."""
     return (1 - targets) * expit(xp, z) - targets * expit(xp, -z)
-
-
-class Softmax(Op):
-    """e^z / sum(e^z) along an axis; the largest z is taken off first: e^z cannot overflow."""
-
-    def __init__(self, axis=-1):
-        self.axis = axis
-
-    @staticmethod
-    def samples(rng):
-        for axis in (-1, 0):
-            yield Sample((rng.normal(size=(3, 4)),), {"axis": axis})
-
-    def forward(self, xp, z):
-        e = xp.exp(widened(z - z.max(axis=self.axis, keepdims=True)))
-        self.y = (e / e.sum(axis=self.axis, keepdims=True)).astype(z.dtype)
-        return self.y
-
-    def backward(self, xp, g):
-        y, wide = self.y, widened(g)
-        return ((y * (wide - (wide * y).sum(axis=self.axis, keepdims=True))).astype(g.dtype),)
 
 
 class LogSoftmax(Op):
@@ -129,7 +108,7 @@ def log_softmax(logits, axis=-1):
 
 def softmax(logits, axis=-1):
     """Probabilities along an axis."""
-    return apply(Softmax(axis), logits)
+    return exp(log_softmax(logits, axis))
 
 
 def cross_entropy(logits, labels, axis=None):

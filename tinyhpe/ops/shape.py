@@ -1,8 +1,7 @@
-"""Ops that move values without changing them: reshape, transpose, index, pad, concatenate."""
+"""Ops that move values without changing them: reshape, transpose, index, concatenate."""
 
 import numpy as np
 
-from tinyhpe.ops import windows
 from tinyhpe.tensor import Op, Sample, Tensor, apply, as_tensor
 
 
@@ -64,25 +63,6 @@ class Index(Op):
         return (dx,)
 
 
-class Pad(Op):
-    """Zeros round the two spatial axes of an NHWC array."""
-
-    def __init__(self, padding):
-        self.padding = padding
-
-    @staticmethod
-    def samples(rng):
-        for padding in (2, 0):
-            yield Sample((rng.normal(size=(1, 2, 3, 2)),), {"padding": padding})
-
-    def forward(self, xp, x):
-        return windows.pad(xp, x, self.padding)
-
-    def backward(self, xp, g):
-        p = self.padding
-        return (g[:, p : g.shape[1] - p, p : g.shape[2] - p],)
-
-
 class Concatenate(Op):
     """Several arrays joined along an existing axis."""
 
@@ -123,11 +103,6 @@ def as_index(part):
     if isinstance(part, Tensor):
         return part.data
     return np.array(part) if isinstance(part, list) else part
-
-
-def pad(x, padding):
-    """`padding` zeros on each side of H and W of an NHWC tensor."""
-    return apply(Pad(padding), x)
 
 
 def concatenate(tensors, axis=0):
