@@ -1,5 +1,7 @@
 """Ops against naive loops, closed forms and the extremes of their range."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -214,3 +216,64 @@ def test_cross_entropy_of_a_fair_guess_is_the_logarithm_of_the_classes():
 def test_a_wrong_shape_or_setting_is_explained(action, message):
     with pytest.raises(ValueError, match=message):
         action(Tensor(np.ones((2, 5, 5, 3))))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("x", [-87.0, -50.0, -20.0, -16.0, -1.0, 0.0, 1.0, 16.0, 50.0])
+def test_sigmoid_and_tanh_are_exact_to_the_last_digits_however_small(x, dtype):
+    x = np.array(x if dtype != "f2" else x / 10, dtype)
+    tiny, eps = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).eps
+    for function, exact, slope in [
+        (ops.sigmoid, special.expit(float(x)), special.expit(float(x)) * special.expit(-float(x))),
+        (ops.tanh, math.tanh(x), 1 / math.cosh(x) ** 2),
+    ]:
+        t = Tensor(x, requires_grad=True)
+        y = function(t)
+        y.backward()
+        np.testing.assert_allclose(y.data.astype(float), exact, rtol=4 * eps, atol=tiny)
+        np.testing.assert_allclose(t.grad.astype(float), slope, rtol=8 * eps, atol=4 * tiny)
+
+
+def test_the_gradient_of_a_ranking_is_exact_where_the_answer_is_nearly_right():
+    scores = Tensor(np.array([20.0, 0.0], np.float32), requires_grad=True)
+    ops.pairwise_order_loss(scores, [1, 0]).backward()
+    np.testing.assert_allclose(scores.grad, [-special.expit(-20.0), special.expit(-20.0)], rtol=1e-6)
+
+
+def test_the_gradient_of_a_constant_power_is_zero_even_at_zero():
+    x = Tensor(np.array([0.0, 1.0]), requires_grad=True)
+    (x**0).sum().backward()
+    np.testing.assert_array_equal(x.grad, [0, 0])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, zeros: x.mean(axis=0),
+        lambda x, zeros: x.mean(),
+        lambda x, zeros: x.sum(axis=0),
+        lambda x, zeros: ops.global_avg_pool(x.reshape(1, 50, 40, 4)),
+        lambda x, zeros: ops.avg_pool2d(x.reshape(1, 50, 40, 4), 10, 10),
+        lambda x, zeros: ops.vector_norm(x, axis=0),
+        lambda x, zeros: ops.log_softmax(x.transpose()),
+        lambda x, zeros: ops.batch_norm(x, zeros + 1, zeros, zeros + 0, zeros + 1, training=True),
+        lambda x, zeros: x @ (zeros[:, None] + 1),
+        lambda x, zeros: (x * (zeros + 1)).mean(axis=0),
+    ],
+)
+def test_sums_of_float16_are_made_in_a_wider_type(function):
+    values = np.random.default_rng(0).uniform(20, 28, (2000, 4)).astype("f2")  # 48,000 in a column
+    results = []
+    for dtype in "f2", "f8":
+        x, zeros = Tensor(values.astype(dtype), requires_grad=True), np.zeros(4, dtype)
+        y = function(x, zeros)
+        y.backward(np.random.default_rng(1).uniform(1, 2, y.shape).astype("f2").astype(dtype))
+        results.append([y.data.astype(float), x.grad.astype(float)])
+    for narrow, wide in zip(*results, strict=True):
+        np.testing.assert_allclose(narrow, wide, rtol=2e-3, atol=2e-3 * np.abs(wide).max())
+
+
+def test_a_gradient_that_is_summed_over_a_batch_in_float16_is_summed_in_a_wider_type():
+    bias = Tensor(np.zeros(1, "f2"), requires_grad=True)
+    (Tensor(np.zeros((5000, 1), "f2")) + bias).backward(np.full((5000, 1), 1.001, "f2"))
+    np.testing.assert_allclose(bias.grad.astype(float), 5000 * float(np.float16(1.001)), rtol=1e-3)

@@ -1,6 +1,7 @@
 """The tape: order, memory, errors."""
 
 import gc
+import threading
 import time
 import tracemalloc
 import weakref
@@ -318,3 +319,135 @@ def test_a_list_beside_a_tensor_becomes_a_constant_of_its_dtype():
     product = Tensor(np.ones(2, np.float32)) * [1.0, 2.0]
     np.testing.assert_array_equal(product.data, [1, 2])
     assert product.dtype == np.float32
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize(
+    "make",
+    [
+        np.matrix,
+        lambda values: np.array(values, ">f8"),
+        lambda values: np.asfortranarray(values),
+        lambda values: np.repeat(values, 2, axis=0)[::2],
+        lambda values: np.array(values)[::-1][::-1],
+        lambda values: np.array(values).view(type("Subclass", (np.ndarray,), {})),
+        list,
+        tuple,
+    ],
+)
+def test_any_array_of_numbers_becomes_a_plain_one_of_the_machines_byte_order(make):
+    x = Tensor(make([[1.0, 2.0], [3.0, 4.0]]), requires_grad=True)
+    assert type(x.data) is np.ndarray
+    assert x.dtype in (np.dtype("=f4"), np.dtype("=f8"))
+    y = x * x
+    y.backward(make([[1.0, 1.0], [1.0, 1.0]]))
+    np.testing.assert_array_equal(y.data, [[1, 4], [9, 16]])
+    np.testing.assert_array_equal(x.grad, [[2, 4], [6, 8]])
+    assert type(x.grad) is np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.ma.masked_array([1.0, 2.0], [0, 1]), "lose its mask"),
+        (Tensor(1.0), "a Tensor already"),
+        ([leaf(1.0), leaf(2.0)], "lose the gradient"),
+        (None, "holds no numbers"),
+        ("1.0", "holds no numbers"),
+        (np.array([1.0, None]), "holds no numbers"),
+        (np.array(["2020-01-01"], "M8[D]"), "holds no numbers"),
+        (np.zeros(2, [("a", "f8"), ("b", "i4")]), "holds no numbers"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(value, message):
+    with pytest.raises(TypeError, match=message):
+        Tensor(value)
+
+
+def test_the_gradient_of_a_scalar_is_an_array_without_axes():
+    x = leaf(3.0)
+    for _ in range(2):
+        (x * x + x).backward()
+        assert type(x.grad) is np.ndarray
+        assert x.grad.shape == ()
+    assert x.grad == 14
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, setting: ops.pairwise_order_loss(x, setting),
+        lambda x, setting: ops.pairwise_same_loss(x, setting, 1.0, 2.0),
+        lambda x, setting: ops.bce_with_logits(x, setting / 3),
+        lambda x, setting: ops.bce_with_logits(x, setting.clip(0, 1)),
+        lambda x, setting: ops.cross_entropy(x.reshape(1, 4), setting[:1]),
+        lambda x, setting: ops.mse(x, setting.astype(float)),
+        lambda x, setting: (x[setting] * x[setting, None][:, 0]).sum(),
+        lambda x, setting: (x * x[setting.view("i8")[::-1]]).sum(),
+        lambda x, setting: (x[setting > 1] ** 2).sum(),
+    ],
+)
+def test_a_setting_that_is_changed_before_backward_is_noticed_or_does_no_harm(function):
+    def gradient(*changed):
+        x, setting = leaf([0.3, -1.0, 2.0, 0.5]), np.array([1, 0, 3, 2])
+        y = function(x, setting)
+        setting[: len(changed)] = changed
+        try:
+            y.backward()
+        except RuntimeError as error:
+            return str(error)
+        return x.grad.tolist()
+
+    got, expected = gradient(3, 3, 0, 0), gradient()
+    assert got == expected or "changed in place since" in got
+
+
+def test_another_thread_records_while_this_one_does_not():
+    recorded = []
+    with no_grad():
+        thread = threading.Thread(target=lambda: recorded.append((leaf([1.0]) * 2.0).requires_grad))
+        thread.start()
+        thread.join()
+        assert not (leaf([1.0]) * 2.0).requires_grad
+    assert recorded == [True]
+
+
+def test_numpys_functions_get_the_values_or_one_sentence_instead_of_objects():
+    x = Tensor([1.0, 2.0])
+    assert np.array(x).dtype == np.float32
+    assert np.reshape(x, (2, 1)).tolist() == [[1], [2]]
+    assert (np.ones(2, np.float32) + x).data.tolist() == [2, 3]
+    assert (bool(Tensor([0.0])), float(Tensor([2.5]))) == (False, 2.5)
+    assert [float(value) for value in x] == [1, 2]
+    for action in (lambda: np.exp(x), lambda: np.add(np.ones(2), x)):
+        with pytest.raises(TypeError, match="does not support ufuncs"):
+            action()
+    with pytest.raises(TypeError, match="lose the gradient"):
+        np.reshape(leaf([1.0, 2.0]), (2, 1))
+
+
+def test_comparisons_are_element_by_element_with_tensors_arrays_and_numbers():
+    x = Tensor([1.0, 2.0])
+    assert (
+        (x == np.array([1, 3])).tolist() == (x < 2).tolist() == (np.array([1, 3]) == x).tolist() == [True, False]
+    )
+    assert (x >= Tensor([2.0, 2.0])).tolist() == (x != 1).tolist() == [False, True]
+    assert x[x > 1].data.tolist() == [2]
+    assert x in {x: None}  # a tensor is still a key
+
+
+def test_what_numpy_and_torch_call_by_these_names_is_there():
+    x = leaf([[1.0, 2.0, 3.0], [4.0, 5.0, 7.0]])
+    assert x.T.shape == x.transpose(1, 0).shape == x.reshape(3, 2).shape == x.reshape((3, -1)).shape == (3, 2)
+    assert (x.max().item(), x.max(keepdims=True).shape, x.max(axis=1, keepdims=True).shape) == (7, (1, 1), (2, 1))
+    for name in "exp", "sqrt", "tanh", "log":
+        np.testing.assert_allclose(getattr(x, name)().data, getattr(np, name)(x.data))
+    np.testing.assert_allclose(x.softmax(axis=0).sum(axis=0).data, 1)
+    np.testing.assert_allclose(x.sigmoid().data, 1 / (1 + np.exp(-x.data)))
+    assert (-x).relu().sum().item() == 0
+    assert abs(-x).sum().item() == 22
+    assert ops.stack([x, x], axis=-1).data.tolist() == np.stack([x.data, x.data], axis=-1).tolist()
+    ops.stack([x, x * 2.0], axis=1).sum().backward()
+    np.testing.assert_array_equal(x.grad, 3)
+    assert not x.detach().requires_grad
+    assert x.detach().data is x.data

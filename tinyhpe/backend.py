@@ -55,15 +55,17 @@ def plain_array(data, dtype=np.float32):
         return data
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError("a masked array would lose its mask: choose the values yourself, with array.filled(value)")
-    array = np.asarray(data) if hasattr(data, "dtype") else np.asarray(data, dtype)
+    array = np.asarray(data)
     if array.dtype.kind not in NUMBERS:
-        raise TypeError(f"an array of {array.dtype} is not one of numbers: convert it, array.astype('float32')")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+        raise TypeError(
+            f"{type(data).__name__} of {array.dtype} holds no numbers: convert it, array.astype('float32')"
+        )
+    return array.astype(array.dtype.newbyteorder("=") if hasattr(data, "dtype") else dtype, copy=False)
 
 
 def array_like(value, array):
     """Return Python's numbers as an array of the dtype and on the device of `array`."""
-    dtype = array.dtype if array.dtype.kind in "fc" else None  # 0.5 is not cut to an integer
+    dtype = array.dtype if array.dtype.kind in "fc" else np.asarray(value).dtype  # 0.5 is not cut to an integer
     xp = array_module(array)
     return plain_array(value, dtype) if xp is np else xp.full((), value, dtype)  # full: no copy to the GPU
 
