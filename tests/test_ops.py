@@ -171,24 +171,6 @@ def test_the_ranking_losses_of_several_angles_are_those_of_their_pairs_one_by_on
             np.testing.assert_allclose(losses[angle], wanted, rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("scale", "dtype"), [(1e200, float), (1e-200, float), (1e30, "f4"), (1e-30, "f4"), (64, "f2")]
-)
-def test_vector_norm_neither_overflows_nor_vanishes(scale, dtype):
-    x = Tensor(np.array([[3, 4], [-5, 12]], dtype) * np.dtype(dtype).type(scale), requires_grad=True)
-    y = ops.vector_norm(x, axis=1)
-    y.backward(np.ones(2, dtype))
-    eps = np.finfo(dtype).eps
-    np.testing.assert_allclose(y.data, [5 * scale, 13 * scale], rtol=4 * eps)
-    np.testing.assert_allclose(x.grad, [[3 / 5, 4 / 5], [-5 / 13, 12 / 13]], rtol=4 * eps)
-
-
-def test_vector_norm_at_zero_has_gradient_zero():
-    x = Tensor(np.array([[0.0, 0.0], [0.0, -2.0]]), requires_grad=True)
-    ops.vector_norm(x, axis=1).sum().backward()
-    np.testing.assert_array_equal(x.grad, [[0, 0], [0, -1]])
-
-
 def test_cross_entropy_of_a_fair_guess_is_the_logarithm_of_the_classes():
     assert ops.cross_entropy(Tensor(np.zeros((4, 66))), np.array([0, 1, 2, 65])).item() == pytest.approx(
         np.log(66)
@@ -254,7 +236,6 @@ def test_the_gradient_of_a_constant_power_is_zero_even_at_zero():
         lambda x, zeros: x.sum(axis=0),
         lambda x, zeros: ops.global_avg_pool(x.reshape(1, 50, 40, 4)),
         lambda x, zeros: ops.avg_pool2d(x.reshape(1, 50, 40, 4), 10, 10),
-        lambda x, zeros: ops.vector_norm(x, axis=0),
         lambda x, zeros: ops.log_softmax(x.transpose()),
         lambda x, zeros: ops.batch_norm(x, zeros + 1, zeros, zeros + 0, zeros + 1, training=True),
         lambda x, zeros: x @ (zeros[:, None] + 1),

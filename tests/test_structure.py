@@ -1,9 +1,13 @@
-"""The house keeps its shape: arrows point downward, CuPy has one door, nothing is unpickled."""
+"""The house keeps its shape: arrows point downward, no part outgrows its budget, CuPy has one door."""
 
 import ast
+import io
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
+
+import pytest
 
 import tinyhpe
 
@@ -11,39 +15,31 @@ ROOT = Path(tinyhpe.__file__).parent
 MAY_IMPORT = {  # part -> the parts of the package that it may know
     "errors": set(),
     "files": {"errors"},
+    "blas": set(),
+    "ways": set(),
     "backend": {"errors"},
-    "tensor": {"backend"},
-    "parallel": set(),
-    "memory": {"backend", "errors"},
-    "cuda_graph": {"backend", "memory"},
-    "emulator": {"errors"},
-    "ops": {"tensor", "backend", "errors", "parallel"},
-    "gradcheck": {"tensor", "ops"},
-    "nn": {"tensor", "backend", "ops", "errors", "files", "parallel"},
-    "optim": {"backend", "ops"},
-    "pose": {"errors"},
+    "tensor": {"backend", "ways"},
+    "ops": {"tensor", "backend"},
+    "gradcheck": {"tensor"},
+    "checks": {"gradcheck", "tensor", "ways"},
+    "nn": {"tensor", "backend", "ops", "ways", "errors", "files"},
+    "optim": {"backend", "tensor", "ways"},
+    "fast": {"tensor", "backend", "ops", "nn", "optim", "errors"},
+    "pose": {"backend", "errors"},
     "heads": {"pose"},
-    "datasets": {"pose", "heads", "errors", "files"},
-    "methods": {"datasets", "nn", "pose", "ops", "tensor", "backend", "errors"},
-    "report": {"pose", "errors"},
-    "bench": {"cuda_graph", "datasets", "nn", "optim", "ops", "tensor", "backend", "parallel"},
-    "train": {
-        "cuda_graph",
-        "memory",
-        "parallel",
-        "methods",
-        "report",
-        "datasets",
-        "nn",
-        "optim",
-        "pose",
-        "ops",
-        "tensor",
-        "backend",
-        "errors",
-        "files",
-    },
+    "datasets": {"backend", "pose", "heads", "errors", "files"},
+    "methods": {"blas", "datasets", "nn", "pose", "ops", "tensor", "backend", "errors"},
 }
+
+ENGINE = ("tensor", "ways", "ops", "nn", "optim", "gradcheck", "checks", "backend")
+BUDGETS = {  # code lines: no blanks, comments, docstrings
+    "the tape": (("tensor",), 150),
+    "the engine for readers": (ENGINE, 1450),
+    "quicker ways, without the emulator": (("fast",), 1100),
+    "the package without heads": (None, 4400),
+}
+LONGEST_FILE, LONGEST_FUNCTION, MOST_TOKENS = 320, 60, 12
+SHORT = {"ops/conv.py": 60, "ops/norm.py": 60, "ops/pool.py": 60}  # files that a lesson reads aloud
 
 
 def part_of(module):
@@ -62,16 +58,74 @@ def imported_modules(path):
 
 
 def sources():
-    for path in ROOT.rglob("*.py"):
+    """Yield (path, part) of every file of the package."""
+    for path in sorted(ROOT.rglob("*.py")):
         yield path, path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def test_arrows_point_downward_only():
+def code_of(path):
+    """The tokens of a file without comments, docstrings and layout."""
+    text, left_out = path.read_text(encoding="utf-8"), set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            left_out |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    layout = (
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    )
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return [token for token in tokens if token.type not in layout and token.start[0] not in left_out]
+
+
+def code_lines(path):
+    return len({token.start[0] for token in code_of(path)})
+
+
+def test_arrows_point_downward_only_and_no_permission_is_unused():
+    known = {part: set() for part in MAY_IMPORT}
     for path, part in sources():
-        if part in ("__init__", "__main__", "cli"):
-            continue
-        known = {part_of(m) for m in imported_modules(path) if m.startswith("tinyhpe")} - {part, ""}
-        assert known <= MAY_IMPORT[part], f"{path.name} in {part} imports {known - MAY_IMPORT[part]}"
+        if part in MAY_IMPORT:
+            parts = {part_of(m) for m in imported_modules(path) if m.startswith("tinyhpe")} - {part, ""}
+            assert parts <= MAY_IMPORT[part], f"{path.name} in {part} imports {parts - MAY_IMPORT[part]}"
+            known[part] |= parts
+    assert known == MAY_IMPORT
+
+
+def test_nothing_that_is_imported_downward_knows_what_stands_above():
+    above = {part for _, part in sources()} - set(MAY_IMPORT) - {"__init__"}
+    assert above == {"__main__", "bench", "cli", "doctor", "evaluation", "prediction", "train"}
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_no_part_outgrows_its_budget(name):
+    parts, most = BUDGETS[name]
+    lines = {
+        path: code_lines(path)
+        for path, part in sources()
+        if (part in parts if parts else part != "heads") and (parts != ("fast",) or "emulator" not in path.parts)
+    }
+    assert sum(lines.values()) <= most, sorted(lines.items(), key=lambda item: -item[1])[:5]
+
+
+def test_no_file_and_no_function_is_too_long_to_be_read_in_one_sitting():
+    for path, part in sources():
+        name = path.relative_to(ROOT).as_posix()
+        assert code_lines(path) <= SHORT.get(name, LONGEST_FILE), name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and part != "heads":
+                assert node.end_lineno - node.lineno < LONGEST_FUNCTION, f"{name}: {node.name}"
+
+
+def test_no_line_of_the_engine_is_packed():
+    for path, part in sources():
+        if part in ENGINE and path.name != "__init__.py":
+            tokens = code_of(path)
+            mean = len(tokens) / len({token.start[0] for token in tokens})
+            assert mean <= MOST_TOKENS, f"{path.name}: {mean:.1f} tokens a line in the mean"
 
 
 def test_cupy_is_imported_in_backend_alone_and_pickle_nowhere():
@@ -81,7 +135,9 @@ def test_cupy_is_imported_in_backend_alone_and_pickle_nowhere():
         assert "cupy" not in roots or part == "backend", path
 
 
-def test_importing_the_engine_loads_neither_matplotlib_nor_cupy_nor_torch():
-    code = "import sys, tinyhpe; print({'matplotlib', 'cupy', 'torch', 'PIL', 'scipy'} & set(sys.modules))"
+def test_importing_the_engine_loads_numpy_alone():
+    code = "import sys, tinyhpe; print(sorted({m.split('.')[0] for m in sys.modules} & set(OTHERS)))"
+    others = ["matplotlib", "cupy", "torch", "PIL", "scipy", "tqdm", "safetensors", "threadpoolctl"]
+    code = code.replace("OTHERS", repr(others))
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "set()"
+    assert result.stdout.strip() == "[]"

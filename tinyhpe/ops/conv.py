@@ -7,8 +7,9 @@ back from windows to the image: a pixel gets the sum over all the windows that i
 The quicker ways of the same thing are in tinyhpe/fast.
 """
 
+from tinyhpe.ops.samples import normal
 from tinyhpe.ops.windows import output_size, pad, taps
-from tinyhpe.tensor import Op, Sample, apply
+from tinyhpe.tensor import Op, apply
 
 
 class Conv2d(Op):
@@ -22,19 +23,19 @@ class Conv2d(Op):
 
     @staticmethod
     def samples(rng):
-        for size, kernel, stride, padding in [
-            ((4, 5), 3, 1, 1),
-            ((7, 8), 3, 1, 1),
-            ((5, 4), 3, 2, 1),
-            ((6, 6), 7, 2, 3),
-            ((4, 3), 1, 1, 0),
-            ((5, 4), 1, 2, 0),
-            ((5, 5), 2, 1, 0),
-            ((4, 4), 2, 2, 1),
-            ((3, 3), 1, 1, 1),
+        for height, width, kernel, stride, padding in [
+            (4, 5, 3, 1, 1),
+            (7, 8, 3, 1, 1),
+            (5, 4, 3, 2, 1),
+            (6, 6, 7, 2, 3),
+            (4, 3, 1, 1, 0),
+            (5, 4, 1, 2, 0),
+            (5, 5, 2, 1, 0),
+            (4, 4, 2, 2, 1),
+            (3, 3, 1, 1, 1),
         ]:
-            x, weight = rng.normal(size=(2, *size, 2)), rng.normal(size=(kernel, kernel, 2, 3))
-            yield Sample((x, weight), {"stride": stride, "padding": padding})
+            x, weight = (2, height, width, 2), (kernel, kernel, 2, 3)
+            yield normal(rng, x, weight, stride=stride, padding=padding)
 
     def output_shape(self, x, weight):
         """The shape of y; raises ValueError if x and weight do not fit."""
@@ -50,7 +51,8 @@ class Conv2d(Op):
     def im2col(self, xp):
         """Each window as a row: (N * H_out * W_out, k * k * C_in)."""
         k, _, c_in, _ = self.weight.shape
-        pixels = taps(pad(xp, self.x, self.padding), k, self.stride)
+        padded = pad(xp, self.x, self.padding)
+        pixels = taps(padded, k, self.stride)
         return xp.stack(pixels, axis=3).reshape(-1, k * k * c_in)
 
     def forward(self, xp, x, weight):
@@ -63,7 +65,8 @@ class Conv2d(Op):
         k, _, c_in, c_out = self.weight.shape
         g_rows = g.reshape(-1, c_out)
         dw = self.im2col(xp).T @ g_rows
-        d_columns = g_rows @ self.weight.reshape(-1, c_out).T
+        matrix = self.weight.reshape(-1, c_out)
+        d_columns = g_rows @ matrix.T
         d_pixels = d_columns.reshape(*g.shape[:3], k * k, c_in)
         d_padded = xp.zeros_like(pad(xp, self.x, self.padding))
         for number, d_tap in enumerate(taps(d_padded, k, self.stride)):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinyhpe.ops.reduce import widened
+from tinyhpe.ops.samples import away_from_zero, normal
 from tinyhpe.tensor import Op, Sample, apply
 
 
@@ -18,14 +19,10 @@ def unbroadcast(g, shape):
 
 def two_arrays(rng):
     """Samples for binary ops: equal shapes, and each way of broadcasting. The second is never near 0."""
-
-    def away_from_zero(*shape):
-        return rng.uniform(0.5, 2, shape) * rng.choice([-1, 1], shape)
-
-    yield Sample((rng.normal(size=(2, 3)), away_from_zero(2, 3)))
-    yield Sample((rng.normal(size=(2, 3, 4)), away_from_zero(3, 1)))
-    yield Sample((rng.normal(size=(3,)), away_from_zero(2, 1)))
-    yield Sample((rng.normal(size=()), away_from_zero(2)))
+    yield Sample((rng.normal(size=(2, 3)), away_from_zero(rng, 2, 3)))
+    yield Sample((rng.normal(size=(2, 3, 4)), away_from_zero(rng, 3, 1)))
+    yield Sample((rng.normal(size=(3,)), away_from_zero(rng, 2, 1)))
+    yield Sample((rng.normal(size=()), away_from_zero(rng, 2)))
 
 
 class Add(Op):
@@ -112,7 +109,7 @@ class Exp(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(2, 3)),))
+        yield normal(rng, (2, 3))
 
     def forward(self, xp, x):
         self.y = xp.exp(x)
@@ -142,7 +139,7 @@ class Absolute(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.uniform(0.5, 2, (2, 3)) * rng.choice([-1, 1], (2, 3)),), analytic=False)
+        yield Sample((away_from_zero(rng, 2, 3),), analytic=False)
 
     def forward(self, xp, x):
         self.sign = xp.sign(x)
@@ -164,7 +161,7 @@ class Sigmoid(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(2, 3)),))
+        yield normal(rng, (2, 3))
 
     def forward(self, xp, x):
         self.x = x
@@ -179,7 +176,7 @@ class Tanh(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(2, 3)),))
+        yield normal(rng, (2, 3))
 
     def forward(self, xp, x):
         self.x = x
@@ -194,7 +191,7 @@ class ReLU(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.uniform(0.5, 2, (3, 4)) * rng.choice([-1, 1], (3, 4)),), analytic=False)
+        yield Sample((away_from_zero(rng, 3, 4),), analytic=False)
 
     def forward(self, xp, x):
         self.mask = x > 0

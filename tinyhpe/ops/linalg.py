@@ -1,7 +1,8 @@
 """Matrix products."""
 
 from tinyhpe.ops.elementwise import unbroadcast
-from tinyhpe.tensor import Op, Sample, apply
+from tinyhpe.ops.samples import normal
+from tinyhpe.tensor import Op, apply
 
 
 class MatMul(Op):
@@ -9,13 +10,10 @@ class MatMul(Op):
 
     @staticmethod
     def samples(rng):
-        for a, b in [
-            ((2, 3), (3, 4)),
-            ((2, 2, 3), (3, 2)),
-            ((2, 1, 2, 3), (3, 3, 2)),
-            ((2, 3, 2, 3), (1, 3, 2)),
-        ]:
-            yield Sample((rng.normal(size=a), rng.normal(size=b)))
+        yield normal(rng, (2, 3), (3, 4))
+        yield normal(rng, (2, 2, 3), (3, 2))
+        yield normal(rng, (2, 1, 2, 3), (3, 3, 2))
+        yield normal(rng, (2, 3, 2, 3), (1, 3, 2))
 
     def check_shapes(self, a, b):
         """Raise ValueError unless a and b can be multiplied."""

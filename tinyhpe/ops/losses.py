@@ -5,7 +5,8 @@ import numpy as np
 from tinyhpe.backend import array_module
 from tinyhpe.ops.elementwise import exp, expit, power
 from tinyhpe.ops.reduce import mean, widened
-from tinyhpe.tensor import Op, Sample, Tensor, apply, as_tensor
+from tinyhpe.ops.samples import normal
+from tinyhpe.tensor import Op, Tensor, apply, as_tensor
 
 
 class BCEWithLogits(Op):
@@ -23,7 +24,7 @@ class BCEWithLogits(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(3, 4)),), {"targets": rng.uniform(size=(3, 4))}, analytic=False)
+        yield normal(rng, (3, 4), analytic=False, targets=rng.uniform(size=(3, 4)))
 
     def forward(self, xp, z):
         self.z, self.targets = z, self.targets.astype(z.dtype)
@@ -52,7 +53,7 @@ class LogSoftmax(Op):
     @staticmethod
     def samples(rng):
         for axis in (-1, 0):
-            yield Sample((rng.normal(size=(3, 4)),), {"axis": axis})
+            yield normal(rng, (3, 4), axis=axis)
 
     def forward(self, xp, z):
         z = z - z.max(axis=self.axis, keepdims=True)

@@ -15,7 +15,8 @@ from tinyhpe.backend import array_module
 from tinyhpe.ops.elementwise import absolute
 from tinyhpe.ops.losses import bce_with_logits, constant, cross_entropies, cross_entropy_slopes
 from tinyhpe.ops.reduce import widened
-from tinyhpe.tensor import Op, Sample, apply
+from tinyhpe.ops.samples import normal
+from tinyhpe.tensor import Op, apply
 
 
 class PairwiseOrder(Op):
@@ -35,7 +36,7 @@ class PairwiseOrder(Op):
     @staticmethod
     def samples(rng):
         for shape in (6,), (2,), (3, 2):
-            yield Sample((rng.normal(size=shape),), {"levels": rng.integers(0, 4, shape)}, analytic=False)
+            yield normal(rng, shape, analytic=False, levels=rng.integers(0, 4, shape))
 
     def forward(self, xp, scores):
         check_pairs(scores, self.levels)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinyhpe.ops.reduce import mean, widened
+from tinyhpe.ops.samples import distinct
 from tinyhpe.ops.windows import output_size, pad, taps
 from tinyhpe.tensor import Op, Sample, apply
 
@@ -15,14 +16,14 @@ class Pool2d:
 
     @staticmethod
     def samples(rng):
-        for shape, kernel, stride, padding in [
-            ((2, 4, 5, 2), 2, 2, 0),
-            ((2, 5, 4, 2), 3, 2, 1),
-            ((2, 5, 5, 1), 2, 1, 1),
-            ((1, 4, 4, 2), 1, 3, 0),
+        for height, width, kernel, stride, padding in [
+            (4, 5, 2, 2, 0),
+            (5, 4, 3, 2, 1),
+            (5, 5, 2, 1, 1),
+            (4, 4, 1, 3, 0),
         ]:
             settings = {"kernel": kernel, "stride": stride, "padding": padding}
-            x = rng.permutation(np.prod(shape)).reshape(shape) / 10  # all differ, so there are no ties
+            x = distinct(rng, 2, height, width, 2)  # so there are no ties
             yield Sample((x,), settings, analytic=False)
 
     def check_geometry(self, x):
@@ -39,7 +40,8 @@ class Pool2d:
         """All windows of x, their k * k pixels along a new first axis: (k * k, N, H_out, W_out, C)."""
         self.check_geometry(x)
         self.shape = x.shape
-        return xp.stack(taps(pad(xp, x, self.padding, border), self.kernel, self.stride))
+        padded = pad(xp, x, self.padding, border)
+        return xp.stack(taps(padded, self.kernel, self.stride))
 
     def give_back(self, xp, shares):
         """The gradient of windows(): a pixel gets the sum of its shares (k * k, N, H_out, W_out, C)."""
@@ -60,7 +62,8 @@ class MaxPool2d(Pool2d, Op):
 
     def backward(self, xp, g):
         numbers = xp.arange(self.kernel**2)[:, None, None, None, None]
-        return (self.give_back(xp, xp.where(self.winners == numbers, g, 0)),)
+        shares = xp.where(self.winners == numbers, g, 0)
+        return (self.give_back(xp, shares),)
 
 
 class AvgPool2d(Pool2d, Op):
@@ -72,7 +75,8 @@ class AvgPool2d(Pool2d, Op):
 
     def backward(self, xp, g):
         area = self.kernel**2
-        return (self.give_back(xp, xp.broadcast_to(g / area, (area, *g.shape))),)
+        shares = xp.broadcast_to(g / area, (area, *g.shape))
+        return (self.give_back(xp, shares),)
 
 
 def max_pool2d(x, kernel, stride, padding=0):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinyhpe.tensor import Op, Sample, Tensor, apply, as_tensor
+from tinyhpe.ops.samples import normal
+from tinyhpe.tensor import Op, Tensor, apply, as_tensor
 
 
 class Reshape(Op):
@@ -13,7 +14,7 @@ class Reshape(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(2, 6)),), {"shape": (3, -1, 2)})
+        yield normal(rng, (2, 6), shape=(3, -1, 2))
 
     def forward(self, xp, x):
         self.before = x.shape
@@ -31,14 +32,15 @@ class Transpose(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(2, 3, 4)),), {"axes": (2, 0, 1)})
-        yield Sample((rng.normal(size=(2, 2, 2)),), {"axes": (-1, 0, 1)})
+        yield normal(rng, (2, 3, 4), axes=(2, 0, 1))
+        yield normal(rng, (2, 2, 2), axes=(-1, 0, 1))
 
     def forward(self, xp, x):
         return x.transpose(self.axes)
 
     def backward(self, xp, g):
-        return (g.transpose(np.argsort([axis % g.ndim for axis in self.axes]).tolist()),)
+        axes = [axis % g.ndim for axis in self.axes]
+        return (g.transpose(np.argsort(axes).tolist()),)
 
 
 class Index(Op):
@@ -49,9 +51,9 @@ class Index(Op):
 
     @staticmethod
     def samples(rng):
-        for index in [1, (slice(None), slice(0, 4, 2)), (None, Ellipsis, 2), np.array([0, 2, 2])]:
-            yield Sample((rng.normal(size=(3, 5)),), {"index": index})
-        yield Sample((rng.normal(size=(3, 5)),), {"index": (np.array([0, 1, 1]), np.array([4, 2, 2]))})
+        rows, columns = np.array([0, 1, 1]), np.array([4, 2, 2])
+        for index in 1, np.s_[:, :4:2], np.s_[None, ..., 2], columns // 2, (rows, columns):
+            yield normal(rng, (3, 5), index=index)
 
     def forward(self, xp, x):
         self.shape = x.shape
@@ -71,10 +73,11 @@ class Concatenate(Op):
 
     @staticmethod
     def samples(rng):
-        yield Sample((rng.normal(size=(2, 3)), rng.normal(size=(2, 1)), rng.normal(size=(2, 2))), {"axis": 1})
+        yield normal(rng, (2, 3), (2, 1), (2, 2), axis=1)
 
     def forward(self, xp, *arrays):
-        self.ends = np.cumsum([array.shape[self.axis] for array in arrays])[:-1].tolist()
+        lengths = [array.shape[self.axis] for array in arrays]
+        self.ends = np.cumsum(lengths)[:-1].tolist()
         return xp.concatenate(arrays, axis=self.axis)
 
     def backward(self, xp, g):
@@ -83,19 +86,24 @@ class Concatenate(Op):
 
 def reshape(x, *shape):
     """The same values in another shape, given as a tuple or as numbers; one length may be -1."""
-    return apply(Reshape(shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape), x)
+    return apply(Reshape(one_tuple(shape)), x)
 
 
 def transpose(x, *axes):
     """Axes in another order, given as a tuple or as numbers; reversed if none is given."""
-    axes = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-    return apply(Transpose(tuple(axes or range(x.ndim)[::-1])), x)
+    return apply(Transpose(one_tuple(axes) or tuple(range(x.ndim))[::-1]), x)
+
+
+def one_tuple(numbers):
+    """(2, 3) for the arguments 2, 3 and for the one argument (2, 3)."""
+    first = numbers[0] if len(numbers) == 1 else numbers
+    return numbers if isinstance(first, int) else tuple(first)
 
 
 def index(x, key):
     """x[key]; lists and tensors in the key count as arrays."""
-    parts = [as_index(part) for part in key] if isinstance(key, tuple) else [as_index(key)]
-    return apply(Index(tuple(parts)), x)
+    parts = key if isinstance(key, tuple) else (key,)
+    return apply(Index(tuple(map(as_index, parts))), x)
 
 
 def as_index(part):
@@ -113,6 +121,7 @@ def concatenate(tensors, axis=0):
 def stack(tensors, axis=0):
     """Join tensors of one shape along a new axis."""
     tensors = [as_tensor(tensor, tensors) for tensor in tensors]
-    axis = axis % (tensors[0].ndim + 1)
-    before, after = tensors[0].shape[:axis], tensors[0].shape[axis:]
-    return concatenate([tensor.reshape(*before, 1, *after) for tensor in tensors], axis)
+    shape = list(tensors[0].shape)
+    axis = axis % (len(shape) + 1)
+    shape.insert(axis, 1)
+    return concatenate([tensor.reshape(shape) for tensor in tensors], axis)

@@ -1,0 +1,20 @@
+"""Inputs for the samples of ops."""
+
+import math
+
+from tinyhpe.tensor import Sample
+
+
+def normal(rng, *shapes, analytic=True, **settings):
+    """A Sample of normal numbers of these shapes."""
+    return Sample(tuple(rng.normal(size=shape) for shape in shapes), settings, analytic)
+
+
+def away_from_zero(rng, *shape):
+    """Numbers of either sign, none near 0."""
+    return rng.uniform(0.5, 2, shape) * rng.choice([-1, 1], shape)
+
+
+def distinct(rng, *shape):
+    """Numbers no two of which are equal or nearly so."""
+    return rng.permutation(math.prod(shape)).reshape(shape) / 10
