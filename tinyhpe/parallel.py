@@ -10,7 +10,7 @@ import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from threadpoolctl import threadpool_limits
+from tinyhpe.blas import one_blas_thread
 
 PART_PRODUCTS = 15 * 10**6  # multiplications that are worth a thread: about 0.3 ms
 _pool, _threads = None, 1
@@ -22,7 +22,7 @@ def threads(count):
     """Inside this context, ops use `count` threads (the caller's among them), and BLAS one in each."""
     global _pool, _threads
     before = _pool, _threads
-    with ThreadPoolExecutor(max(1, count - 1)) as pool, threadpool_limits(1, "blas"):
+    with ThreadPoolExecutor(max(1, count - 1)) as pool, one_blas_thread():
         _pool, _threads = pool, count
         try:
             yield
