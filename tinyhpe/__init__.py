@@ -1,6 +1,23 @@
 """tinyhpe: deep learning for head pose, from nothing."""
 
-from tinyhpe import ops
-from tinyhpe.tensor import Tensor, no_grad
+from importlib import import_module
 
-__all__ = ["Tensor", "no_grad", "ops"]
+from tinyhpe import nn, ops, optim
+from tinyhpe.gradcheck import gradcheck
+from tinyhpe.tensor import Tensor, no_grad
+from tinyhpe.ways import plain
+
+__version__ = "0.1.0"
+LATER = {"load_model": "methods", "predict": "prediction", "evaluate": "evaluation"}  # they need more than NumPy
+__all__ = ["Tensor", "evaluate", "gradcheck", "load_model", "nn", "no_grad", "ops", "optim", "plain", "predict"]
+
+
+def __getattr__(name):
+    """The functions in LATER: their modules are imported when they are first asked for."""
+    if name not in LATER:
+        raise AttributeError(f"module 'tinyhpe' has no attribute {name!r}")
+    return getattr(import_module(f"tinyhpe.{LATER[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *LATER})

@@ -2,12 +2,7 @@
 
 from pathlib import Path
 
-from tinyhpe.datasets import rendered
-from tinyhpe.datasets.pointing04 import load_pointing04
-from tinyhpe.datasets.w300lp import load_300wlp, load_aflw2000
 from tinyhpe.errors import InputError
-
-FOLDERS = {"300wlp": load_300wlp, "aflw2000": load_aflw2000, "pointing04": load_pointing04}
 
 
 def open_dataset(spec, size, count, seed):
@@ -24,12 +19,20 @@ def open_dataset(spec, size, count, seed):
     Raises:
         InputError: no such data set or folder.
     """
+    # here, not above: they import SciPy, half a second, and a prediction needs none of it
+    from tinyhpe.datasets import pointing04, rendered, w300lp
+
+    folders = {
+        "300wlp": w300lp.load_300wlp,
+        "aflw2000": w300lp.load_aflw2000,
+        "pointing04": pointing04.load_pointing04,
+    }
     if spec == "rendered":
         return rendered.load(count, size, seed), []
     kind, _, path = spec.partition(":")
-    if kind not in FOLDERS or not path:
-        known = ", ".join(f"{name}:PATH" for name in FOLDERS)
+    if kind not in folders or not path:
+        known = ", ".join(f"{name}:PATH" for name in folders)
         raise InputError(f"unknown data {spec!r}: use rendered, {known}")
     if not Path(path).is_dir():
         raise InputError(f"no folder {path}; data/README.md says how to get the data sets")
-    return FOLDERS[kind](path, size)
+    return folders[kind](path, size)
