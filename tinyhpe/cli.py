@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from tinyhpe import backend, methods
+from tinyhpe.datasets import KNOWN
 from tinyhpe.errors import InputError
 from tinyhpe.files import make_folder
 from tinyhpe.nn.resnet import NETWORKS, STEMS
 
-DATA_HELP = "rendered, 300wlp:PATH, aflw2000:PATH or pointing04:PATH"
 MODEL_HELP = "model.safetensors or the folder of a run (default: the shipped one)"
 FEW_PHOTOS = 20  # are done before one has read a progress bar
 
@@ -90,7 +90,7 @@ def add_train(command):
 
     command.argument_default = argparse.SUPPRESS  # what is not given is not among the options
     command.add_argument("--method", choices=methods.METHODS, help="default: siamese")
-    command.add_argument("--data", help=f"{DATA_HELP} (default: rendered)")
+    command.add_argument("--data", help=f"{KNOWN} (default: rendered)")
     command.add_argument("--heads", type=positive, help=f"how many heads to render (default: {Settings.heads})")
     command.add_argument("--net", dest="network", choices=NETWORKS, help="default: r18n")
     command.add_argument("--stem", choices=STEMS, help="default: 7x7; 3x3 is slower and keeps more detail")
@@ -108,9 +108,7 @@ def add_train(command):
 
 def add_evaluate(command):
     command.add_argument("model", nargs="?", help=MODEL_HELP)
-    command.add_argument(
-        "--data", default="rendered", help=f"{DATA_HELP} (default: rendered, heads never trained on)"
-    )
+    command.add_argument("--data", default="rendered", help=f"{KNOWN} (default: rendered, heads never trained on)")
     add_device(command)
     command.add_argument("--json", action="store_true", help="one JSON object instead of the table")
 
@@ -250,8 +248,7 @@ def run_predict(options):
     box = None if options.box is None else parse_box(options.box)
     model, entries = load(options), []
     paths, problems = photo_paths(options.photos)
-    if options.draw and paths:
-        make_folder(options.out)
+    out = make_folder(options.out) if options.draw and paths else None
     with tqdm(paths, "predict", unit="photo", disable=len(paths) < FEW_PHOTOS, leave=False) as bar:
         for path in bar:
             try:
@@ -260,15 +257,15 @@ def run_predict(options):
                 if not options.json:
                     with bar.external_write_mode():  # the bar stays below the lines
                         say(f"{visible(str(path))}: {pose}")
-                if options.draw:
-                    write_picture(pose.draw(photo), path, Path(options.out))
+                if out:
+                    write_picture(pose.draw(photo), path, out)
             except InputError as error:
                 problems.append(str(error))
             except Exception as error:  # whatever it is, the other photos are done
                 problems.append(f"{path}: {reason(error)}")
     if options.json:
         say(json.dumps(entries))
-    elif entries and options.draw:
+    elif entries and out:
         say(f"the photos with their axes are in {visible(options.out)}")
     return problems
 

@@ -29,10 +29,16 @@ def written_by_rename(path):
 
 
 def make_folder(folder):
-    """Create the folder where results go, before the work starts; raises InputError if nothing can be written."""
+    """Create the folder where results go, before the work starts, and return its Path.
+
+    Raises:
+        InputError: it cannot be created, or nothing can be written there.
+    """
+    folder = Path(folder)
     with said_to_user(folder):
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+    return folder
 
 
 @contextlib.contextmanager

@@ -1,8 +1,16 @@
 """Data sets of head crops: rendered from code, or photos on disk."""
 
+from importlib import import_module
 from pathlib import Path
 
 from tinyhpe.errors import InputError
+
+FOLDERS = {  # name -> module, function: imported on demand, since SciPy takes half a second
+    "300wlp": ("w300lp", "load_300wlp"),
+    "aflw2000": ("w300lp", "load_aflw2000"),
+    "pointing04": ("pointing04", "load_pointing04"),
+}
+KNOWN = ", ".join(["rendered", *(f"{name}:PATH" for name in FOLDERS)])
 
 
 def open_dataset(spec, size, count, seed):
@@ -19,20 +27,14 @@ def open_dataset(spec, size, count, seed):
     Raises:
         InputError: no such data set or folder.
     """
-    # here, not above: they import SciPy, half a second, and a prediction needs none of it
-    from tinyhpe.datasets import pointing04, rendered, w300lp
-
-    folders = {
-        "300wlp": w300lp.load_300wlp,
-        "aflw2000": w300lp.load_aflw2000,
-        "pointing04": pointing04.load_pointing04,
-    }
     if spec == "rendered":
+        from tinyhpe.datasets import rendered
+
         return rendered.load(count, size, seed), []
     kind, _, path = spec.partition(":")
-    if kind not in folders or not path:
-        known = ", ".join(f"{name}:PATH" for name in folders)
-        raise InputError(f"unknown data {spec!r}: use rendered, {known}")
+    if kind not in FOLDERS or not path:
+        raise InputError(f"unknown data {spec!r}: use one of {KNOWN}")
     if not Path(path).is_dir():
         raise InputError(f"no folder {path}; data/README.md says how to get the data sets")
-    return folders[kind](path, size)
+    module, function = FOLDERS[kind]
+    return getattr(import_module(f"tinyhpe.datasets.{module}"), function)(path, size)
