@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tinyhpe import backend, methods
-from tinyhpe.datasets import KNOWN
+from tinyhpe.datasets import SPECS
 from tinyhpe.errors import InputError
 from tinyhpe.files import make_folder
 from tinyhpe.nn.resnet import NETWORKS, STEMS
@@ -90,7 +90,7 @@ def add_train(command):
 
     command.argument_default = argparse.SUPPRESS  # what is not given is not among the options
     command.add_argument("--method", choices=methods.METHODS, help="default: siamese")
-    command.add_argument("--data", help=f"{KNOWN} (default: rendered)")
+    command.add_argument("--data", help=f"{SPECS} (default: rendered)")
     command.add_argument("--heads", type=positive, help=f"how many heads to render (default: {Settings.heads})")
     command.add_argument("--net", dest="network", choices=NETWORKS, help="default: r18n")
     command.add_argument("--stem", choices=STEMS, help="default: 7x7; 3x3 is slower and keeps more detail")
@@ -108,7 +108,7 @@ def add_train(command):
 
 def add_evaluate(command):
     command.add_argument("model", nargs="?", help=MODEL_HELP)
-    command.add_argument("--data", default="rendered", help=f"{KNOWN} (default: rendered, heads never trained on)")
+    command.add_argument("--data", default="rendered", help=f"{SPECS} (default: rendered, heads never trained on)")
     add_device(command)
     command.add_argument("--json", action="store_true", help="one JSON object instead of the table")
 

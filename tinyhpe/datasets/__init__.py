@@ -10,7 +10,7 @@ FOLDERS = {  # name -> module, function: imported on demand, since SciPy takes h
     "aflw2000": ("w300lp", "load_aflw2000"),
     "pointing04": ("pointing04", "load_pointing04"),
 }
-KNOWN = ", ".join(["rendered", *(f"{name}:PATH" for name in FOLDERS)])
+SPECS = ", ".join(["rendered", *(f"{name}:PATH" for name in FOLDERS)])
 
 
 def open_dataset(spec, size, count, seed):
@@ -33,7 +33,7 @@ def open_dataset(spec, size, count, seed):
         return rendered.load(count, size, seed), []
     kind, _, path = spec.partition(":")
     if kind not in FOLDERS or not path:
-        raise InputError(f"unknown data {spec!r}: use one of {KNOWN}")
+        raise InputError(f"unknown data {spec!r}: use one of {SPECS}")
     if not Path(path).is_dir():
         raise InputError(f"no folder {path}; data/README.md says how to get the data sets")
     module, function = FOLDERS[kind]
