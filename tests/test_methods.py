@@ -116,8 +116,18 @@ def test_a_saved_model_is_built_again_from_its_file_alone(tmp_path):
     model = methods.build("hopenet", stem="3x3", input_size=32, seed=5)
     description = {"method": "hopenet", "network": "r18n", "stem": "3x3", "input_size": 32}
     methods.save_model(tmp_path / "model.safetensors", model, description)
-    loaded, _ = methods.load_model(tmp_path)
+    loaded = methods.load_model(tmp_path)
+    assert loaded.description == description
+    assert not any(module.training for module in loaded.modules())
     np.testing.assert_array_equal(loaded.predict(images), model.predict(images))
+
+
+@pytest.mark.parametrize("size", [0, 10**5, "48", None, 48.0, [48]])
+def test_a_model_file_of_an_absurd_input_size_is_refused(tmp_path, size):
+    description = {"method": "direct", "network": "r18n", "stem": "7x7", "input_size": size}
+    methods.save_model(tmp_path / "model.safetensors", methods.build("direct"), description)
+    with pytest.raises(InputError, match="input_size"):
+        methods.load_model(tmp_path)
 
 
 def test_files_that_are_no_model_of_ours_are_refused(tmp_path):

@@ -111,9 +111,9 @@ def test_both_stages_learn_and_the_folder_holds_what_is_promised(tmp_path):
     assert metrics["history"] == run.history
     assert metrics["settings"]["lr"] == 3e-3
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
-    loaded, description = methods.load_model(tmp_path)
+    loaded = methods.load_model(tmp_path)
     np.testing.assert_array_equal(loaded.predict(validation.images[:4]), run.model.predict(validation.images[:4]))
-    assert description["method"] == "siamese"
+    assert loaded.description["method"] == "siamese"
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "checkpoint.safetensors",
         "loss.png",

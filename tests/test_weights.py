@@ -17,17 +17,17 @@ REAL = Path(os.environ.get("TINYHPE_REAL", ROOT.parent / "shared" / "real"))
 
 @pytest.fixture(scope="module")
 def model():
-    return methods.load_model()[0]
+    return methods.load_model()
 
 
 def mean_error(model, spec):
-    crops, problems = open_dataset(spec, crop_size(model.input_size), 0, 0)
-    assert problems == []
-    return evaluate(model, crops, progress=False)[0]
+    result = evaluate(spec, model, progress=False)
+    assert result["problems"] == []
+    return result
 
 
-def test_the_shipped_file_is_small_and_says_how_it_was_trained():
-    model, description = methods.load_model()
+def test_the_shipped_file_is_small_and_says_how_it_was_trained(model):
+    description = model.description
     assert methods.SHIPPED_WEIGHTS.stat().st_size < 3_000_000
     assert description["method"] == "siamese"
     assert description["data"] == "rendered"

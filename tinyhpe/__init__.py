@@ -10,3 +10,18 @@ from tinyhpe.ways import plain
 
 if not os.environ.get("TINYHPE_PLAIN") and importlib.util.find_spec("tinyhpe.fast"):
     from tinyhpe import fast
+
+__version__ = "0.1.0"
+LATER = {"load_model": "methods", "predict": "prediction", "evaluate": "evaluation"}  # they need more than NumPy
+__all__ = ["Tensor", "evaluate", "gradcheck", "load_model", "nn", "no_grad", "ops", "optim", "plain", "predict"]
+
+
+def __getattr__(name):
+    """The functions in LATER: their modules are imported when they are first asked for."""
+    if name not in LATER:
+        raise AttributeError(f"module 'tinyhpe' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tinyhpe.{LATER[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *LATER})

@@ -1,39 +1,54 @@
-"""Tables and figures."""
+"""A model and a data set: how far its poses are from the labels."""
 
 import numpy as np
 from tqdm import tqdm
 
+from tinyhpe.datasets import open_dataset
+from tinyhpe.datasets.crops import HeadCrops, crop_size
 from tinyhpe.errors import InputError
 from tinyhpe.pose.metrics import ANGLES, summary
+from tinyhpe.prediction import as_model, predict_crops
 
-EVALUATE_BATCH = 64
+BATCH = 64
+HEADS, SEED = 1000, 10**6  # rendered heads that no default training sees
 
 
-def evaluate(model, crops, progress=True):
-    """Predict all crops and compare with their labels.
+def evaluate(data="rendered", model=None, progress=True):
+    """Predict a labelled data set, and compare with its labels.
+
+    Args:
+        data: "rendered", "300wlp:PATH", "aflw2000:PATH" or "pointing04:PATH", or HeadCrops.
+        model: what load_model() returned, or what it takes; by default the shipped one.
+        progress: whether to show a bar on standard error.
 
     Returns:
-        (summary of pose.metrics, one line for each photo that could not be read)
+        the dict of pose.metrics.summary, n of it the images; with `left_out`, the number of photos with a label
+        beyond 99 degrees, and `problems`, a line for each file that cannot be used
 
     Raises:
-        InputError: not one photo could be read.
+        InputError: no such data set or model, or not one photo of it can be read.
     """
-    predicted, kept, problems = [], [], []
-    starts = range(0, len(crops.poses), EVALUATE_BATCH)
-    for start in tqdm(starts, desc="evaluate", disable=not progress, leave=False):
-        images, places = [], []
-        for place in range(start, min(start + EVALUATE_BATCH, len(crops.poses))):
+    model = as_model(model)
+    crops, problems = data, []
+    if not isinstance(data, HeadCrops):
+        crops, problems = open_dataset(data, crop_size(model.input_size), HEADS, SEED)
+    predicted, kept, unread = [], [], []
+    for start in tqdm(range(0, len(crops), BATCH), desc="evaluate", disable=not progress, leave=False):
+        images = []
+        for place in range(start, min(start + BATCH, len(crops))):
             try:
                 images.append(crops.images[place])
-                places.append(place)
+                kept.append(place)
             except InputError as error:
-                problems.append(str(error))
+                unread.append(str(error))
         if images:
-            predicted.append(model.predict(np.stack(images)))
-            kept += places
+            predicted.append(predict_crops(model, np.stack(images)))
     if not kept:
-        raise InputError(f"not one of {len(crops.poses)} photos could be read; the first: {problems[0]}")
-    return summary(np.concatenate(predicted), crops.poses[kept]), problems
+        raise InputError(
+            f"not one of {len(crops)} photos could be read: {unread[0] if unread else 'none is there'}"
+        )
+    result = summary(np.concatenate(predicted), crops.poses[kept])
+    return {"n": result["n"], "left_out": crops.dropped, **result, "problems": problems + unread}
 
 
 def plot_losses(history, path):

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import secrets
+import tempfile
 from pathlib import Path
 
 from tinyhpe.errors import InputError
@@ -15,15 +17,36 @@ def written_by_rename(path):
         InputError: the folder cannot be written to, or the disk is full; `path` is as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{path.suffix}")  # nobody else's, nobody can guess it
+    with said_to_user(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def make_folder(folder):
+    """Create the folder where results go, before the work starts, and return its Path.
+
+    Raises:
+        InputError: it cannot be created, or nothing can be written there.
+    """
+    folder = Path(folder)
+    with said_to_user(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    return folder
+
+
+@contextlib.contextmanager
+def said_to_user(path):
+    """An OSError of the block becomes an InputError that names the path."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        yield
     except OSError as error:
         raise InputError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -1,13 +1,16 @@
 """Data sets of head crops: rendered from code, or photos on disk."""
 
+from importlib import import_module
 from pathlib import Path
 
-from tinyhpe.datasets import rendered
-from tinyhpe.datasets.pointing04 import load_pointing04
-from tinyhpe.datasets.w300lp import load_300wlp, load_aflw2000
 from tinyhpe.errors import InputError
 
-FOLDERS = {"300wlp": load_300wlp, "aflw2000": load_aflw2000, "pointing04": load_pointing04}
+FOLDERS = {  # name -> module, function: imported on demand, since SciPy takes half a second
+    "300wlp": ("w300lp", "load_300wlp"),
+    "aflw2000": ("w300lp", "load_aflw2000"),
+    "pointing04": ("pointing04", "load_pointing04"),
+}
+SPECS = ", ".join(["rendered", *(f"{name}:PATH" for name in FOLDERS)])
 
 
 def open_dataset(spec, size, count, seed):
@@ -25,11 +28,13 @@ def open_dataset(spec, size, count, seed):
         InputError: no such data set or folder.
     """
     if spec == "rendered":
+        from tinyhpe.datasets import rendered
+
         return rendered.load(count, size, seed), []
     kind, _, path = spec.partition(":")
     if kind not in FOLDERS or not path:
-        known = ", ".join(f"{name}:PATH" for name in FOLDERS)
-        raise InputError(f"unknown data {spec!r}: use rendered, {known}")
+        raise InputError(f"unknown data {spec!r}: use one of {SPECS}")
     if not Path(path).is_dir():
         raise InputError(f"no folder {path}; data/README.md says how to get the data sets")
-    return FOLDERS[kind](path, size)
+    module, function = FOLDERS[kind]
+    return getattr(import_module(f"tinyhpe.datasets.{module}"), function)(path, size)

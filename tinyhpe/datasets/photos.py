@@ -1,5 +1,6 @@
 """Photos as they come: any format, any orientation, any depth in; upright 8-bit RGB out, or one clear line."""
 
+import contextlib
 import threading
 import warnings
 
@@ -27,6 +28,13 @@ def open_photo(path) -> Image.Image:
     return _read(path, _to_rgb)
 
 
+def to_photo(image) -> Image.Image:
+    """A PIL image as `open_photo` gives it; raises InputError as that does."""
+    with _told_in_one_line("the image"):
+        _check_size(image)
+        return _to_rgb(image)
+
+
 def check_photo(path) -> tuple[int, int]:
     """The width and height of the upright photo; raises InputError as `open_photo` would.
 
@@ -37,13 +45,19 @@ def check_photo(path) -> tuple[int, int]:
 
 
 def _read(path, use):
+    with _told_in_one_line(path), _one_at_a_time, warnings.catch_warnings(), open(path, "rb") as file:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file) as image:
+            _check_size(image)
+            return use(image)
+
+
+@contextlib.contextmanager
+def _told_in_one_line(path):
+    """Whatever goes wrong with a photo becomes an InputError of one line that names it."""
     try:
-        with _one_at_a_time, warnings.catch_warnings(), open(path, "rb") as file:
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                _check_size(image)
-                return use(image)
+        yield
     except _Unsuitable as problem:
         raise InputError(f"{path}: {problem}") from None
     except (FileNotFoundError, NotADirectoryError):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import tinyhpe
 from tinyhpe.errors import InputError
 from tinyhpe.methods.direct import Direct
 from tinyhpe.methods.hopenet import HopeNet
@@ -10,7 +9,8 @@ from tinyhpe.methods.siamese import Siamese, SiameseSame
 from tinyhpe.nn.weights import load_arrays, save_arrays
 
 METHODS = {"siamese": Siamese, "siamese-same": SiameseSame, "direct": Direct, "hopenet": HopeNet}
-SHIPPED_WEIGHTS = Path(tinyhpe.__file__).parent / "weights" / "siamese.safetensors"
+SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"
+INPUT_SIZES = range(32, 1025)  # of trained networks, pixels
 
 
 def build(method="siamese", network="r18n", stem="7x7", input_size=48, seed=0):
@@ -41,7 +41,7 @@ def load_model(path=SHIPPED_WEIGHTS):
         path: the .safetensors file, or the folder of a training run.
 
     Returns:
-        (the method with its weights, the description that was saved with it)
+        the method with its weights, in evaluation mode; its `description` is what was saved with it, a dict
 
     Raises:
         InputError: no such file, or not a model of tinyhpe.
@@ -58,8 +58,11 @@ def load_model(path=SHIPPED_WEIGHTS):
             "give a model.safetensors that `tinyhpe train` wrote"
         ) from error
     try:
+        if type(settings["input_size"]) is not int or settings["input_size"] not in INPUT_SIZES:
+            raise InputError(f"input_size {settings['input_size']!r} is not a whole number from 32 to 1024")
         model = build(**settings)
         model.load_state_dict(arrays)
     except (InputError, TypeError) as error:
         raise InputError(f"{path}: {error}; train it again with this version") from error
-    return model, description
+    model.description = description
+    return model.eval()

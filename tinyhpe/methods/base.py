@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinyhpe import backend
+from tinyhpe.blas import one_blas_thread
 from tinyhpe.datasets.preprocess import prepare, unvaried
 from tinyhpe.nn import resnet
 from tinyhpe.nn.module import Module
@@ -52,7 +53,8 @@ class Method(Module):
 
     def predict(self, images):
         """Return the poses, (n, 3) degrees, of crops (n, S, S, 3) uint8: their centres are looked at."""
-        return self.decode(self.evaluate_network(images))
+        with one_blas_thread():
+            return self.decode(self.evaluate_network(images))
 
     def evaluate_network(self, images):
         """Return the raw outputs (n, outputs) for the centres of crops, in evaluation mode, without a graph."""
