@@ -11,7 +11,6 @@ import itertools
 
 import numpy as np
 
-from tinyhpe.ops.reduce import widened
 from tinyhpe.tensor import Op, Sample, apply
 
 
@@ -42,27 +41,28 @@ class BatchNorm(Op):
 
     def check_shapes(self, x, gamma, beta, residual):
         """Raise ValueError unless all fit together, and x has a variance."""
-        per_channel = [array.shape for array in (gamma, beta, self.running_mean, self.running_var)]
-        if set(per_channel) != {x.shape[-1:]} or (residual is not None and residual.shape != x.shape):
+        per_channel = gamma, beta, self.running_mean, self.running_var
+        shapes = [array.shape for array in per_channel]
+        if set(shapes) != {x.shape[-1:]} or (residual is not None and residual.shape != x.shape):
             raise ValueError(
-                f"batch_norm of x {x.shape}: gamma, beta, running mean and variance, here of {per_channel}, must "
-                "have one value per channel (x's last axis), and the residual x's shape"
+                f"batch_norm of x {x.shape}: gamma, beta, running mean and variance, here of {shapes}, must have "
+                "one value per channel (x's last axis), and the residual x's shape"
             )
         if self.training and x.size <= gamma.size:
-            raise ValueError(f"batch_norm of x {x.shape} has no variance: use a larger batch, or eval mode")
+            raise ValueError(f"batch_norm of x {x.shape}: it has no variance; use a larger batch, or eval mode")
 
     def forward(self, xp, x, gamma, beta, residual=None):
         self.check_shapes(x, gamma, beta, residual)
-        wide, axes = widened(x), tuple(range(x.ndim - 1))
+        wide = x.astype(np.result_type(x.dtype, np.float64))  # for long sums
+        axes = tuple(range(x.ndim - 1))
         mean, var = self.running_mean, self.running_var
         if self.training:
-            double = np.result_type(x.dtype, np.float64)  # the sums are long
-            mean = wide.mean(axes, double).astype(wide.dtype)
-            var = ((wide - mean) ** 2).mean(axes, double)
+            mean = wide.mean(axes)
+            var = ((wide - mean) ** 2).mean(axes)
             self.update_running(mean.real, var.real, x.size // gamma.size)
         self.running_mean = self.running_var = None  # they go on changing: backward must not need them
         self.gamma = gamma
-        self.std = xp.sqrt(var + self.eps).astype(wide.dtype)
+        self.std = xp.sqrt(var + self.eps)
         self.normalised = (wide - mean) / self.std
         y = gamma * self.normalised + beta
         y = y if residual is None else y + residual
@@ -78,14 +78,14 @@ class BatchNorm(Op):
 
     def backward(self, xp, g):
         n, axes = self.normalised, tuple(range(g.ndim - 1))
-        passed = xp.where(self.passed, g, 0)
-        dx = wide = widened(passed)
+        d_residual = xp.where(self.passed, g, 0)
+        dx = wide = d_residual.astype(n.dtype)
         d_beta = wide.sum(axes)
         d_gamma = (wide * n).sum(axes)
         if self.training:
             dx = wide - (d_beta + n * d_gamma) / (g.size // d_beta.size)
         dx = dx * (self.gamma / self.std)
-        gradients = dx, d_gamma, d_beta, passed
+        gradients = dx, d_gamma, d_beta, d_residual
         return [gradient.astype(g.dtype) for gradient in gradients[: len(self.needs)]]
 
 

@@ -7,14 +7,17 @@ from tinyhpe.tensor import Sample
 
 def normal(rng, *shapes, analytic=True, **settings):
     """A Sample of normal numbers of these shapes."""
-    return Sample(tuple(rng.normal(size=shape) for shape in shapes), settings, analytic)
+    inputs = tuple(rng.normal(size=shape) for shape in shapes)
+    return Sample(inputs, settings, analytic)
 
 
 def away_from_zero(rng, *shape):
     """Numbers of either sign, none near 0."""
-    return rng.uniform(0.5, 2, shape) * rng.choice([-1, 1], shape)
+    signs = rng.choice([-1, 1], shape)
+    return signs * rng.uniform(0.5, 2, shape)
 
 
 def distinct(rng, *shape):
     """Numbers no two of which are equal or nearly so."""
-    return rng.permutation(math.prod(shape)).reshape(shape) / 10
+    numbers = rng.permutation(math.prod(shape))
+    return numbers.reshape(shape) / 10
