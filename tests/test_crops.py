@@ -1,4 +1,4 @@
-"""Boxes and crops against boxes computed by hand and naive loops; data sets made in their layouts on disk."""
+"""Crops against naive loops; data sets made in their layouts on disk."""
 
 import numpy as np
 import pytest
@@ -6,92 +6,14 @@ from PIL import Image
 from scipy.io import savemat
 
 from tinyhpe.datasets import open_dataset
-from tinyhpe.datasets.crops import (
-    PhotoCrops,
-    check_box,
-    crop_photo,
-    default_box,
-    landmark_box,
-    parse_box,
-    square,
-    testing_box,
-    training_box,
-)
+from tinyhpe.datasets.crops import PhotoCrops, crop_photo
 from tinyhpe.datasets.w300lp import load_300wlp
 from tinyhpe.errors import InputError
-
-testing_box.__test__ = False  # its name is no test's
 
 
 def photo(width=100, height=80, seed=0):
     pixels = np.random.default_rng(seed).integers(1, 256, (height, width, 3)).astype(np.uint8)
     return Image.fromarray(pixels)
-
-
-# ---------------------------------------------------------------------------------------------------- boxes
-
-
-def hopenet(x_min, y_min, x_max, y_max, left, top, right, bottom):
-    """HopeNet's four lines: each uses the sides that the lines above have moved."""
-    x_min -= left * (x_max - x_min)
-    y_min -= top * (y_max - y_min)
-    x_max += right * (x_max - x_min)
-    y_max += bottom * (y_max - y_min)
-    return x_min, y_min, x_max - x_min, y_max - y_min
-
-
-def test_the_boxes_of_training_and_testing_are_hopenets():
-    # by hand, 100x50 at (200, 300), k = 0.2: testing: left 40, top 20, right 0.4 * 140 = 56, bottom 0.12 * 70
-    assert testing_box((200, 300, 100, 50)) == pytest.approx((160, 280, 196, 78.4))
-    # training, k = 0.3: left 18, top 30, right 0.18 * 118 = 21.24, bottom 0.18 * 80 = 14.4
-    assert training_box((200, 300, 100, 50), 0.3) == pytest.approx((182, 270, 139.24, 94.4))
-    for k in (0.2, 0.4):
-        expected = hopenet(10, 20, 40, 70, 0.6 * k, 2 * k, 0.6 * k, 0.6 * k)
-        assert training_box((10, 20, 30, 50), k) == pytest.approx(expected)
-
-
-def test_the_landmark_box_is_tight_in_x_and_y_and_square_keeps_centre_and_longer_side():
-    landmarks = np.array([[3.0, 7, 5], [10, 2, 4], [-99, 99, 0]])
-    assert landmark_box(landmarks) == (3, 2, 4, 8)
-    assert square((3, 2, 4, 8)) == (1, 2, 8, 8)
-    assert square((3, 2, 8, 4)) == (3, 0, 8, 8)
-
-
-def test_the_default_box_is_where_faces_are_in_aflw2000_and_inside_every_photo():
-    x, y, width, height = default_box(450, 450)
-    assert (x + width / 2, y + height / 2) == pytest.approx((225, 0.61 * 450), abs=2)
-    assert (width, height) == pytest.approx((0.426 * 450, 0.418 * 450))
-    assert default_box(800, 450) == pytest.approx((x + 175, y, width, height))  # wide: the square in the middle
-    assert default_box(450, 800) == pytest.approx((x, y, width, height))  # tall: the square at the top
-    for size in ((16, 16), (16, 4000), (4000, 16)):
-        check_box(default_box(*size), *size)
-
-
-def test_a_box_partly_outside_is_accepted_and_one_that_makes_no_sense_is_not():
-    check_box((-50, -50, 51, 51), 100, 80)
-    check_box((99, 79, 500, 500), 100, 80)
-    for box, words in [
-        ((100, 0, 10, 10), "outside"),
-        ((0, 80, 10, 10), "outside"),
-        ((-10, 0, 10, 10), "outside"),
-        ((0, -10, 10, 10), "outside"),
-        ((0, 0, 0.5, 10), "at least 1 pixel"),
-        ((0, 0, 10, -3), "at least 1 pixel"),
-        ((float("nan"), 0, 10, 10), "NaN"),
-        ((0, 0, float("inf"), 10), "infinity"),
-        ((-1e300, 0, 2e300, 10), "10 times as large"),
-    ]:
-        with pytest.raises(InputError, match=words):
-            check_box(box, 100, 80)
-        with pytest.raises(InputError):
-            crop_photo(photo(), box, 8)
-
-
-def test_a_box_is_parsed_from_four_numbers_and_from_nothing_else():
-    assert parse_box("1, 2.5,-3,4e1") == (1, 2.5, -3, 40)
-    for text in ("1,2,3", "1,2,3,4,5", "", "a,b,c,d", "1;2;3;4", "1,2,,4"):
-        with pytest.raises(InputError, match="four numbers"):
-            parse_box(text)
 
 
 # ---------------------------------------------------------------------------------------------------- pixels
@@ -182,7 +104,7 @@ def test_300w_lp_is_read_from_its_folders_with_poses_in_degrees_and_boxes_widene
     add_head(tmp_path / "Code" / "ModelGeneration", "Model_Shape")
 
     crops, problems = open_it("300wlp", tmp_path)
-    assert (problems, crops.dropped, len(crops)) == ([], 0, 22)
+    assert (problems, crops.left_out, len(crops)) == ([], 0, 22)
     assert crops.poses[:3] == pytest.approx(np.array([[10, 20, 30], [-10, 20, -30], [99, -98, 0]]), abs=1e-4)
     assert [name.replace("\\", "/") for name in crops.names[:2]] == ["AFW/AFW_1_0.jpg", "AFW_Flip/AFW_1_0.jpg"]
 
@@ -209,7 +131,7 @@ def test_absurd_labels_are_dropped_and_counted_and_99_degrees_are_not_absurd(tmp
     for name, degrees in {"a": (98.99, 0, 0), "b": (0, 99.5, 0), "c": (0, 0, -170), "d": (5, 5, 5)}.items():
         add_head(tmp_path, name, degrees)
     crops, problems = open_it("300wlp", tmp_path)
-    assert (crops.names, crops.dropped, problems) == (["a.jpg", "d.jpg"], 2, [])
+    assert (crops.names, crops.left_out, problems) == (["a.jpg", "d.jpg"], 2, [])
 
 
 def cut(mat, part):

@@ -36,7 +36,7 @@ def looks_like_heads(images):
 
 def test_aflw2000_loses_the_four_photos_with_absurd_labels_and_no_other():
     crops = opened(f"aflw2000:{REAL / 'AFLW2000'}")
-    assert (len(crops), crops.dropped) == (396, 4)
+    assert (len(crops), crops.left_out) == (396, 4)
     assert np.abs(crops.poses).max() <= 99
     # no sign or order is mixed up: most turn in yaw, few look far up, and the medians are near 0
     assert crops.poses.std(0).argmax() == 0

@@ -15,14 +15,15 @@ from threadpoolctl import threadpool_info
 
 from tinyhpe import backend, methods
 from tinyhpe.datasets import open_dataset, rendered
-from tinyhpe.datasets.crops import check_box, crop_photo, crop_size, default_box, parse_box, square, testing_box
+from tinyhpe.datasets.crops import crop_photo, crop_size
 from tinyhpe.datasets.loader import default_workers
 from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
 from tinyhpe.evaluation import evaluate
 from tinyhpe.fast.cuda import cublas, kernels
-from tinyhpe.files import written_by_rename
+from tinyhpe.files import cache_folder, written_by_rename
 from tinyhpe.nn.resnet import NETWORKS, STEMS
+from tinyhpe.pose.boxes import check_box, default_box, parse_box, square, testing_box
 from tinyhpe.pose.draw import draw_axes
 from tinyhpe.pose.levels import RANGE_DEGREES
 from tinyhpe.pose.metrics import table
@@ -30,7 +31,7 @@ from tinyhpe.train.run import CHECKPOINT, Interrupted, Run, Settings, read_setti
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 EVALUATION_HEADS, EVALUATION_SEED = 1000, 10**6  # rendered heads that no default training sees
-DATA_HELP = "rendered, 300wlp:PATH, aflw2000:PATH or pointing04:PATH"
+DATA_HELP = "rendered, 300wlp:PATH, aflw2000:PATH, pointing04:PATH or biwi:PATH"
 
 
 class Parser(argparse.ArgumentParser):
@@ -240,8 +241,8 @@ def run_evaluate(options):
         print(json.dumps(result))
     else:
         print(table(result))
-        if crops.dropped:
-            print(f"{crops.dropped} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
+        if crops.left_out:
+            print(f"{crops.left_out} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
     return problems + unread
 
 
@@ -367,6 +368,6 @@ def run_doctor(_):
             print(f"          {variable}={os.environ[variable]} is set, which changes the speed")
     print(f"gpu       {describe_gpu()}")
     print(f"kernels   {'can be tested without a GPU' if shutil.which('g++') else 'no g++: cannot be tested here'}")
-    print(f"cache     {rendered.cache_folder()}")
+    print(f"cache     {cache_folder()}")
     print(f"weights   {methods.SHIPPED_WEIGHTS if methods.SHIPPED_WEIGHTS.exists() else 'none are shipped'}")
     return []

@@ -3,18 +3,19 @@
 from pathlib import Path
 
 from tinyhpe.datasets import rendered
+from tinyhpe.datasets.biwi import load_biwi
 from tinyhpe.datasets.pointing04 import load_pointing04
 from tinyhpe.datasets.w300lp import load_300wlp, load_aflw2000
 from tinyhpe.errors import InputError
 
-FOLDERS = {"300wlp": load_300wlp, "aflw2000": load_aflw2000, "pointing04": load_pointing04}
+FOLDERS = {"300wlp": load_300wlp, "aflw2000": load_aflw2000, "pointing04": load_pointing04, "biwi": load_biwi}
 
 
 def open_dataset(spec, size, count, seed):
     """Open a data set by its name on the command line.
 
     Args:
-        spec: "rendered", "300wlp:PATH", "aflw2000:PATH" or "pointing04:PATH".
+        spec: "rendered", or the name of one in FOLDERS and where it lies, such as "aflw2000:PATH".
         size: side of the crops in pixels.
         count, seed: how many heads to render, and which; for "rendered" only.
 

@@ -190,7 +190,7 @@ class Run:
 
     def update(self, stage, images, variations, poses):
         """Forward, backward, and a step of the optimizer; returns the losses (3,), where they were computed."""
-        images = prepare(images, variations, self.settings.input_size)
+        images, poses = prepare(images, variations, poses, self.settings.input_size)
         losses = self.model.loss(stage, Tensor(images), poses)
         losses.sum().backward()
         self.optimizer.step()
