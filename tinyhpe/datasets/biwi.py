@@ -34,8 +34,8 @@ def load_biwi(folder, size, progress=True):
         labels = stem.with_name(stem.name.removesuffix("_rgb") + "_pose.txt")
         *rotation, centre = read_lines(labels, range(4))
         pose = matrix_to_euler(FLIP @ rotation @ FLIP)
-        if not np.allclose(FLIP @ euler_to_matrix(pose) @ FLIP, rotation, atol=0.01):
-            raise InputError(f"{labels}: its first three lines are no rotation matrix; get the file anew")
+        if centre[2] <= 0 or not np.allclose(FLIP @ euler_to_matrix(pose) @ FLIP, rotation, atol=0.01):
+            raise InputError(f"{labels}: no rotation matrix and place before the camera; get the file anew")
         calibration = read_lines(stem.with_name("rgb.cal"), [0, 1, 2, 4, 5, 6, 7])
         return photo_among(groups[stem]), square(testing_box(face_box(calibration, centre))), pose
 
@@ -46,8 +46,6 @@ def face_box(calibration, centre):
     """The face box in the photo, from camera matrix, rotation and translation (7, 3), and the head's centre."""
     matrix, rotation, translation = calibration[:3], calibration[3:6], calibration[6]
     x, y, depth = matrix @ (rotation @ centre + translation)
-    if depth <= 0:
-        raise InputError(f"a head at {centre} mm is behind the camera; z is positive in front of it")
     width, height = FACE_MM * matrix[0, 0] / depth, FACE_MM * matrix[1, 1] / depth
     return x / depth - width / 2, y / depth - height / 2, width, height
 
