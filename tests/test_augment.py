@@ -150,6 +150,9 @@ def test_images_of_memory_maps_and_strided_ones_are_prepared_as_copies_of_them(r
     for chosen in (stored[2:4], stored[6:2:-2], stored[:2, ::-1, ::-1, ::-1]):
         expected, _ = prepare(np.array(chosen), variations, poses, 5)
         assert (prepare(chosen, variations, poses, 5)[0] == expected).all()
+        found = unvaried(chosen, 5)
+        assert (found == unvaried(np.array(chosen), 5)).all()
+        assert type(found) is np.ndarray
 
 
 def test_on_a_gpu_nothing_is_looked_at_and_nothing_is_sent_to_it(rng, monkeypatch):
@@ -160,8 +163,14 @@ def test_on_a_gpu_nothing_is_looked_at_and_nothing_is_sent_to_it(rng, monkeypatc
         on_gpu = [cupy.asarray(array) for array in (images, variations, poses)]
         for look in ("get", "item", "tolist", "__bool__", "__int__", "__float__", "__index__"):
             monkeypatch.setattr(cupy.ndarray, look, None, raising=False)
-        for send in ("asarray", "array"):
-            monkeypatch.setattr(cupy, send, None)
+        copy = cupy.array
+
+        def copy_on_gpu(array, dtype):
+            assert isinstance(array, cupy.ndarray)
+            return copy(array, dtype)
+
+        monkeypatch.setattr(cupy, "array", copy_on_gpu)
+        monkeypatch.setattr(cupy, "asarray", None)
         found = *prepare(*on_gpu, 6), unvaried(on_gpu[0], 6)
     for ours, theirs in zip(found, expected, strict=True):
         assert (ours.on_device == theirs).all()

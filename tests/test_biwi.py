@@ -7,6 +7,9 @@ from PIL import Image
 from tinyhpe.datasets import open_dataset
 from tinyhpe.heads import render_head
 from tinyhpe.pose.angles import euler_to_matrix
+from tinyhpe.pose.boxes import square, testing_box
+
+testing_box.__test__ = False  # its name is no test's
 
 # a colour camera 25 mm beside the depth camera, turned by a degree
 CALIBRATION = """520.5 0 320
@@ -71,6 +74,15 @@ def test_angles_have_the_signs_that_one_sees_and_those_of_the_literature(tmp_pat
     roll = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])  # the right end of the eyes (x) goes down (y)
     add_frame(tmp_path / "02", 0, roll, centre)
     assert opened(tmp_path / "02")[0].poses[0] == pytest.approx([0, 0, 36.87], abs=0.01)
+
+
+def test_the_face_box_is_140_mm_about_the_centre_as_the_colour_camera_sees_it(tmp_path):
+    centre = (30, -20, 890)
+    add_frame(tmp_path, 1, np.eye(3), centre)
+    depth = -0.01745 * 30 + 0.99985 * 890 - 10
+    (x, y), width, height = place(centre), 140 * 520.5 / depth, 140 * 518.25 / depth
+    expected = square(testing_box((x - width / 2, y - height / 2, width, height)))
+    assert opened(tmp_path)[0].images.boxes[0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_crop_shows_a_whole_rendered_head_wherever_it_is_and_however_far(tmp_path):

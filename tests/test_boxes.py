@@ -86,7 +86,7 @@ def test_boxes_of_short_and_unsigned_integers_do_not_wrap():
     assert square(box) == square((10, 20, 200, 250)) == (-15, 20, 250, 250)
     assert testing_box(box) == testing_box((10, 20, 200, 250))
     assert training_box(box, 0.3) == training_box((10, 20, 200, 250), 0.3)
-    check_box(box, 100, 80)
+    check_box(box, np.uint8(100), np.uint8(80))
     landmarks = np.array([[100, 200, 255], [0, 7, 255]], np.uint8)
     assert landmark_box(landmarks) == (100, 0, 155, 255)
 

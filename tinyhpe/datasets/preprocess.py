@@ -47,9 +47,9 @@ def prepare(images, variations, poses, size):
 def unvaried(images, size):
     """The middles of images as they are, normalised: for predictions. Shapes and errors are those of prepare()."""
     check_images(images, size)
-    start = (images.shape[1] - size) // 2
+    xp, start = array_module(images), (images.shape[1] - size) // 2
     middle = slice(start, start + size)
-    return normalised(images[:, middle, middle].astype(np.float32))
+    return normalised(xp.array(images[:, middle, middle], np.float32))
 
 
 def normalised(pixels):

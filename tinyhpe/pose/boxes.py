@@ -105,7 +105,7 @@ def check_box(box: Box, photo_width: int, photo_height: int) -> None:
         raise InputError(f"box {text}: NaN and infinity are no pixels; give x,y,width,height")
     if width < 1 or height < 1:
         raise InputError(f"box {text}: width and height must be at least 1 pixel; give x,y,width,height")
-    if max(width, height) > LARGEST_BOX * max(photo_width, photo_height):
+    if max(width, height) > LARGEST_BOX * float(max(photo_width, photo_height)):
         raise InputError(
             f"box {text} is more than {LARGEST_BOX} times as large as the photo, which is "
             f"{photo_width}x{photo_height}; give x,y,width,height in pixels of this photo"
