@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from tests.test_tensor import pretend_gpu
 from tinyhpe.errors import InputError
 from tinyhpe.pose.angles import euler_to_matrix, geodesic, matrix_to_euler
 from tinyhpe.pose.levels import (
@@ -55,6 +56,35 @@ def test_a_pose_survives_the_way_to_the_matrix_and_back(yaw, pitch, roll):
     assert np.allclose(matrix_to_euler(euler_to_matrix([yaw, pitch, roll])), [yaw, pitch, roll], atol=1e-6)
 
 
+@pytest.mark.parametrize(("dtype", "noise"), [(np.float32, 1e-6), (np.float64, 1e-15)])
+def test_angles_near_yaw_90_hold_all_that_a_matrix_of_their_precision_holds(dtype, noise):
+    rng = np.random.default_rng(4)
+    poses = random_poses(2000)
+    poses[:, 0] = np.sign(poses[:, 0]) * (90 - 10.0 ** rng.uniform(-7, 0, 2000))
+    exact = euler_to_matrix(poses)
+    rounded = exact.astype(dtype)
+    found = matrix_to_euler(rounded)
+    assert found.dtype == dtype
+    assert np.abs(found[:, 0] - poses[:, 0]).max() < np.rad2deg(noise)  # the arc sine: 0.02 degrees in float32
+    # what another computation with its own rounding leaves in the last digit costs a digit, not half of them
+    for matrices in (rounded, (exact + rng.uniform(-noise, noise, exact.shape)).astype(dtype)):
+        assert np.abs(euler_to_matrix(matrix_to_euler(matrices).astype(float)) - exact).max() < 4 * noise
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", ">i2", "float16", ">f8", "float32", object])
+def test_poses_and_matrices_of_any_kind_of_number_give_the_same_angles(dtype):
+    pose, other, turn = [[120, 40, 100]], [[3, 100, 90]], [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    expected = euler_to_matrix(np.array(pose, float)), geodesic(np.array(pose, float), np.array(other, float))
+    if dtype is object:  # lists
+        found = euler_to_matrix(pose), geodesic(pose, other), matrix_to_euler(turn)
+    else:
+        pose, other, turn = (np.array(numbers).astype(dtype) for numbers in (pose, other, turn))
+        found = euler_to_matrix(pose), geodesic(pose, other), matrix_to_euler(turn)
+    assert found[0] == pytest.approx(expected[0], abs=2e-7)
+    assert found[1] == pytest.approx(expected[1], abs=2e-5)
+    assert euler_to_matrix(found[2]) == pytest.approx(np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]]), abs=2e-7)
+
+
 def test_geodesic_is_the_angle_of_the_rotation_between_two_poses():
     a, b = random_poses(300).reshape(2, 150, 3)
     between = Rotation.from_matrix(euler_to_matrix(a)).inv() * Rotation.from_matrix(euler_to_matrix(b))
@@ -79,10 +109,58 @@ def test_every_level_starts_at_its_coarse_angle_and_the_last_one_includes_99():
     assert angle_to_level(np.array(99.0)) == 65
 
 
-@pytest.mark.parametrize("bad", [99.01, -120, np.nan])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.array([0, 99.01]),
+        np.array([[0, -120], [np.nan, 0]]),
+        np.float64(150.0),
+        np.array(-150.0)[()],
+        np.array(-150.0),
+        [0, 150.0],
+        -150,
+        np.array([-128, 0], np.int8),
+        np.array([157, 0], np.uint8),
+        np.array([0, 150], ">i2"),
+        np.array([99.1], np.float16),
+        float("inf"),
+    ],
+)
 def test_a_label_beyond_99_degrees_is_refused_with_a_way_out(bad):
     with pytest.raises(InputError, match="leave out"):
-        angle_to_level(np.array([0, bad]))
+        angle_to_level(bad)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", ">i4", "float16", ">f8", "uint8", "uint64"])
+def test_levels_and_angles_of_any_kind_of_number_are_those_of_doubles(dtype):
+    angles = np.arange(0 if dtype.startswith("u") else -99, 100)
+    expected = angle_to_level(angles.astype(float))
+    assert expected.dtype == np.int64
+    for numbers in (angles.astype(dtype), angles.astype(dtype)[::-1][::-1], angles.tolist()):
+        assert np.array_equal(angle_to_level(numbers), expected)
+    assert [angle_to_level(number) for number in angles.astype(dtype)] == expected.tolist()
+    levels = np.arange(LEVELS)
+    for numbers in (levels.astype(dtype), levels.tolist()):
+        assert np.array_equal(level_to_angle(numbers), -99.0 + 3 * levels)
+    poses = np.stack([angles, angles[::-1], 0 * angles], axis=1)
+    assert np.array_equal(balanced_weights(poses.astype(dtype)), balanced_weights(poses.astype(float)))
+
+
+def test_arrays_of_no_numbers_or_with_hidden_ones_are_refused():
+    for wrong in (np.array(["12"]), np.ma.masked_array([1.0, 150.0], [False, True])):
+        with pytest.raises(TypeError, match="array"):
+            angle_to_level(wrong)
+
+
+def test_angles_on_a_gpu_get_their_levels_without_being_looked_at(monkeypatch):
+    angles = np.float32([[-99, 0, 98.9], [99, 2.9, 3]])
+    with pretend_gpu(monkeypatch) as cupy:
+        monkeypatch.setattr(cupy.ndarray, "__bool__", None, raising=False)
+        monkeypatch.setattr(cupy.ndarray, "get", None)
+        levels = angle_to_level(cupy.asarray(angles))
+        coarse = level_to_angle(levels)
+    assert levels.on_device.tolist() == [[0, 33, 65], [65, 33, 34]]
+    assert coarse.on_device.tolist() == [[-99, 0, 96], [96, 0, 3]]
 
 
 def test_the_histograms_count_all_images_of_300w_lp():

@@ -62,6 +62,12 @@ def test_each_axis_ends_in_a_dot_of_its_colour_where_the_formula_says(pose):
             assert change[y, x, axis] > 60
 
 
+def test_poses_places_and_lengths_of_short_integers_draw_the_same():
+    expected = drawn((20, 30, 10), (100, 80), 60)
+    integers = np.array([20, 30, 10], np.uint8), np.array([100, 80], np.uint8), np.uint8(60)
+    assert (drawn(*integers) == expected).all()
+
+
 @pytest.mark.parametrize("scale", [1, 12])
 def test_nothing_is_drawn_far_from_the_axes_and_lines_grow_with_them(scale):
     change = drawn((20, 30, 10), (100 * scale, 80 * scale), 60 * scale, (200 * scale, 160 * scale))

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from tinyhpe.datasets.crops import landmark_box, square, training_box
 from tinyhpe.heads import contact_sheet, render_head
 from tinyhpe.heads.raster import grid_normals, grid_triangles, rasterise
-from tinyhpe.heads.scene import Camera, crop_box
+from tinyhpe.heads.scene import Camera
 from tinyhpe.heads.shape import (
     APPEARANCE_PITCH,
     Expression,
@@ -23,6 +22,7 @@ from tinyhpe.heads.shape import (
 )
 from tinyhpe.heads.wardrobe import sphere
 from tinyhpe.pose.angles import euler_to_matrix, matrix_to_euler
+from tinyhpe.pose.boxes import landmark_box, square, training_box
 
 PHOTOS = Path(os.environ.get("TINYHPE_REAL", Path(__file__).parents[2] / "shared" / "real")) / "AFLW2000"
 LEFT_EYE, RIGHT_EYE, NOSE_TIP, CHIN = slice(36, 42), slice(42, 48), 30, 8
@@ -120,11 +120,14 @@ def test_landmarks_lie_on_the_head_and_the_depth_map_has_the_nose_in_front():
         assert head.depth[nose[1], nose[0]] > head.depth[ear[1], ear[0] + 1] + 0.5
 
 
-def test_the_picture_is_the_crop_that_hopenet_trains_on():
-    landmarks = np.random.default_rng(0).uniform(0, 100, (68, 2)) * (1, 1.3)
-    for k in (0.2, 0.31, 0.4):
-        left, top, side = crop_box(landmarks, k)
-        assert np.allclose((left, top, side, side), square(training_box(landmark_box(landmarks.T), k)))
+def test_the_picture_is_the_crop_that_hopenet_trains_on(monkeypatch):
+    monkeypatch.setattr("tinyhpe.heads.scene.CROP_JITTER", 0)
+    for seed in range(3):
+        face = landmark_box(render_head(seed, 32).landmarks.T)
+        least, most = (square(training_box(face, k))[2] for k in (0.2, 0.4))
+        assert least < 32 < most  # so the k that was drawn lies between
+        boxes = [square(training_box(face, k)) for k in np.linspace(0.2, 0.4, 1001)]
+        assert np.abs(np.array(boxes) - (0, 0, 32, 32)).max(axis=1).min() < 0.02
 
 
 def test_the_camera_projects_with_perspective():

@@ -66,6 +66,7 @@ def test_a_batch_holds_the_images_of_its_order_with_their_poses_and_where_to_cut
         monkeypatch.setattr(f"tinyhpe.datasets.augment.{chance}_CHANCE", 0)
     monkeypatch.chdir(tmp_path)
     given, corners = loader(stored(tmp_path)), []
+    assert given.poses.dtype == np.float32
     for indices, batch in zip(given.order(0), given.batches(0, 0, epochs=1, workers=0), strict=True):
         images, variations, poses = batch
         np.testing.assert_array_equal(images, pixels()[COUNT - 1 - indices])  # loader() has turned the order round

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinyhpe import methods
-from tinyhpe.datasets.preprocess import prepare, unvaried
+from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.errors import InputError
 from tinyhpe.methods.hopenet import HopeNet
 from tinyhpe.methods.siamese import Siamese
@@ -20,8 +20,7 @@ def some_crops(count, size=43):
 
 def seen(images):
     """What a network that takes whole crops sees of them."""
-    size = images.shape[1]
-    return Tensor(prepare(images, unvaried(images, size), size))
+    return Tensor(unvaried(images, images.shape[1]))
 
 
 def test_the_ensemble_layer_runs_the_backbone_once_on_each_image():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from tinyhpe.errors import InputError
 from tinyhpe.pose.metrics import RANGES, summary, table
 
 #                    yaw pitch roll
@@ -59,6 +60,28 @@ def test_one_head_in_profile_gives_null_and_not_nan_where_there_is_nothing():
     text = json.dumps(result, allow_nan=False)
     assert json.loads(text) == result
     assert '"0-30": null' in text
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", ">i2", "float16", ">f4", list])
+def test_errors_of_poses_of_any_kind_of_number_are_those_of_doubles(dtype):
+    predicted, truth = np.array([[99, 3, 10], [1, 90, 0]]), np.array([[0, 90, 0], [98, 1, 5]])
+    expected = summary(predicted.astype(float), truth.astype(float))
+    kind = np.ndarray.tolist if dtype is list else lambda poses: poses.astype(dtype)
+    assert summary(kind(predicted), kind(truth)) == expected
+
+
+def test_poses_that_do_not_belong_together_and_nan_are_refused():
+    for predicted, truth in [
+        (TRUTH[:1], TRUTH),  # NumPy would repeat it
+        (TRUTH[0], TRUTH[0]),
+        (TRUTH[:, :2], TRUTH[:, :2]),
+        (TRUTH[:0], TRUTH[:0]),
+        (1.0, 1.0),
+    ]:
+        with pytest.raises(InputError, match="of the same images"):
+            summary(predicted, truth)
+    with pytest.raises(InputError, match="train it again"):
+        summary(TRUTH * np.nan, TRUTH)
 
 
 @pytest.mark.parametrize("n", [1, 122_450])

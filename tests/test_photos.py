@@ -1,5 +1,8 @@
 """Every photo that people have: upright 8-bit RGB comes out with the right colours, or one clear line."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,20 +33,40 @@ def colours(path):
     return photo.getpixel((10, 15)), photo.getpixel((30, 15))
 
 
-def sixteen_bits(left, right):
-    return Image.fromarray(np.tile(np.repeat([left, right], 20), (30, 1)).astype(np.uint16))
+def grey(left, right, dtype=np.uint16):
+    """As halves(), of any depth; Pillow takes it from the dtype."""
+    return Image.fromarray(np.tile(np.repeat([left, right], 20), (30, 1)).astype(dtype))
+
+
+def png_of_sixteen_bits(path, channels, colour_type):
+    """A PNG by its specification: Pillow cannot write 16 bits a channel. channels: (30, 40, c) uint16."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in channels)
+    header = struct.pack(">IIBBBBB", 40, 30, 16, colour_type, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    return path
 
 
 PHOTOS = {  # name -> (image, file type, colours of its halves)
     "RGB": (halves(RED, BLUE), "png", (RED, BLUE)),
     "grey": (halves(10, 200, "L"), "png", ((10,) * 3, (200,) * 3)),
     "black and white": (halves(0, 1, "1"), "png", ((0,) * 3, (255,) * 3)),
-    "16-bit grey is scaled, not cut off at 255": (
-        sixteen_bits(257 * 100, 65535),
-        "png",
-        ((100,) * 3, (255,) * 3),
-    ),
-    "16-bit grey TIFF": (sixteen_bits(0, 257 * 7), "tif", ((0,) * 3, (7,) * 3)),
+    "16-bit grey is scaled, not cut off at 255": (grey(257 * 100, 65535), "png", ((100,) * 3, (255,) * 3)),
+    "16-bit grey TIFF": (grey(257 * 16, 257 * 170), "tif", ((16,) * 3, (170,) * 3)),
+    "16-bit grey TIFF, big-endian": (grey(257 * 16, 257 * 170, ">u2"), "tif", ((16,) * 3, (170,) * 3)),
+    "12-bit grey in 16 bits": (grey(4095 * 0.2, 4095), "png", ((51,) * 3, (255,) * 3)),
+    "12-bit grey in 16 bits, big-endian": (grey(4095 * 0.2, 4095, ">u2"), "tif", ((51,) * 3, (255,) * 3)),
+    "12-bit grey in 32 bits": (grey(0, 4095 * 0.6, np.int32), "tif", ((0,) * 3, (153,) * 3)),
+    "8-bit grey in 16 bits": (grey(10, 200), "png", ((10,) * 3, (200,) * 3)),
+    "8-bit grey in 32 bits": (grey(10, 255, np.int32), "tif", ((10,) * 3, (255,) * 3)),
+    "16-bit grey in 32 bits": (grey(257 * 100, 65535, np.int32), "tif", ((100,) * 3, (255,) * 3)),
+    "floats from 0 to 1": (grey(0.2, 1, np.float32), "tif", ((51,) * 3, (255,) * 3)),
+    "floats from 0 to 255": (grey(10, 200, np.float32), "tif", ((10,) * 3, (200,) * 3)),
+    "floats from 0 to 65535": (grey(257 * 100, 65535, np.float32), "tif", ((100,) * 3, (255,) * 3)),
     "palette": (halves(RED, GREEN).quantize(4), "png", (RED, GREEN)),
     "GIF": (halves(GREEN, BLUE).quantize(4), "gif", (GREEN, BLUE)),
     "alpha on black": (
@@ -74,6 +97,25 @@ def test_a_transparent_palette_entry_becomes_black(tmp_path):
     assert colours(saved(image, tmp_path / "a.png", transparency=0)) == ((0, 0, 0), GREEN)
 
 
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint16, 4095), (np.float32, 1)])
+def test_a_grey_tiff_whose_white_is_0_does_not_come_out_negative(dtype, white, tmp_path):
+    path = saved(grey(0, white, dtype), tmp_path / "a.tif")
+    photometric = [struct.pack("<HHII", 262, 3, 1, value) for value in (1, 0)]  # the tag's entry in the file
+    path.write_bytes(path.read_bytes().replace(*photometric))
+    assert colours(path) == ((255,) * 3, (0,) * 3)
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])  # RGB, grey and alpha, RGBA
+def test_colours_of_12_bits_in_16_are_refused_since_pillow_makes_them_black(colour_type, channels, tmp_path):
+    pixels = np.full((30, 40, channels), 4095, np.uint16)
+    if channels != 3:
+        pixels[..., -1] = 65535  # opaque
+    problem = problem_with(png_of_sixteen_bits(tmp_path / "dark.png", pixels, colour_type))
+    assert "save it with 8 bits" in problem
+    pixels[:] = 65535
+    assert colours(png_of_sixteen_bits(tmp_path / "white.png", pixels, colour_type)) == ((255,) * 3,) * 2
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_stands_upright_whatever_its_exif_says(orientation, tmp_path):
     # What a camera held like this has stored, by the definition of the tag: where row 0 and column 0 belong.
@@ -94,6 +136,13 @@ def test_a_photo_stands_upright_whatever_its_exif_says(orientation, tmp_path):
     path = saved(Image.fromarray(np.ascontiguousarray(stored)), tmp_path / "a.png", exif=exif)
     assert (np.asarray(open_photo(path)) == upright).all()
     assert check_photo(path) == (40, 30)
+
+
+def test_a_deep_grey_photo_stands_upright_too(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # half a turn
+    path = saved(grey(0, 65535), tmp_path / "a.tif", exif=exif)
+    assert colours(path) == ((255,) * 3, (0,) * 3)
 
 
 def test_damaged_exif_data_do_not_cost_the_photo(tmp_path):
@@ -152,8 +201,12 @@ def save_strip(path):
     Image.new("RGB", (500, 15)).save(path, "PNG")
 
 
-def save_float(path):
-    Image.new("F", (40, 30), 0.5).save(path, "TIFF")
+def save_nan(path):
+    grey(0.5, np.nan, np.float32).save(path, "TIFF")
+
+
+def save_negative(path):
+    grey(-0.1, 1, np.float32).save(path, "TIFF")
 
 
 def save_32_bits(path):
@@ -168,8 +221,9 @@ def save_32_bits(path):
         (save_text, "not an image"),
         (save_one_pixel, "1x1 pixels are too few"),
         (save_strip, "500x15 pixels are too few"),
-        (save_float, "floating-point"),
-        (save_32_bits, "more than 16 bits"),
+        (save_nan, "from nan to nan, a scale that is not known"),
+        (save_negative, "from -0.1 to 1, a scale"),
+        (save_32_bits, "to 1e+06, a scale"),
         (lambda path: path.mkdir(), "a folder"),
         (lambda path: None, "no such file"),
     ],

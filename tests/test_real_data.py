@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import loadmat
 
 from tinyhpe.datasets import open_dataset
+from tinyhpe.errors import InputError
+from tinyhpe.pose.boxes import landmark_box
 
 REAL = Path(os.environ.get("TINYHPE_REAL") or Path(__file__).parents[2] / "shared" / "real")
 
@@ -36,12 +39,31 @@ def looks_like_heads(images):
 
 def test_aflw2000_loses_the_four_photos_with_absurd_labels_and_no_other():
     crops = opened(f"aflw2000:{REAL / 'AFLW2000'}")
-    assert (len(crops), crops.dropped) == (396, 4)
+    assert (len(crops), crops.left_out) == (396, 4)
     assert np.abs(crops.poses).max() <= 99
     # no sign or order is mixed up: most turn in yaw, few look far up, and the medians are near 0
     assert crops.poses.std(0).argmax() == 0
     assert np.abs(np.median(crops.poses, 0)).max() < 8
     looks_like_heads(crops.images[::8])
+
+
+def test_aflw2000_is_no_300w_lp():
+    with pytest.raises(InputError, match=r"image00002\.mat.*give its folder as aflw2000:PATH"):
+        opened(f"300wlp:{REAL / 'AFLW2000'}")
+
+
+def test_the_invisible_landmarks_of_aflw2000_are_no_part_of_a_box():
+    """They lie at -1, 452: two pixels below the photo's last row. The others are within the 68 landmarks' box."""
+    hidden = 0
+    for file in sorted((REAL / "AFLW2000").glob("*.mat")):
+        labels = loadmat(file)
+        hidden += (labels["pt2d"] == -1).any()
+        x, y, width, height = landmark_box(labels["pt2d"])
+        low, high = labels["pt3d_68"][:2].min(1), labels["pt3d_68"][:2].max(1)
+        margin = 0.5 * (high - low)
+        assert ((x, y) > low - margin).all()
+        assert ((x + width, y + height) < high + margin).all()
+    assert hidden > 300
 
 
 def test_the_first_photo_of_aflw2000_has_the_box_and_the_pose_computed_by_hand():

@@ -13,6 +13,7 @@ from tinyhpe.datasets import rendered
 from tinyhpe.datasets.rendered import FOLDER_MARGIN
 from tinyhpe.datasets.w300lp import load_300wlp
 from tinyhpe.errors import InputError
+from tinyhpe.files import cache_folder
 from tinyhpe.heads import render_head
 
 
@@ -36,6 +37,17 @@ def test_a_script_that_its_workers_would_run_again_ends_with_the_reason(tmp_path
     finished = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert finished.returncode == 1
     assert "InputError: a process that renders heads died" in finished.stderr.splitlines()[-1]
+
+
+def test_a_program_from_standard_input_hears_the_true_reason(tmp_path):
+    program = (
+        "from tinyhpe.datasets import rendered\n"
+        f"rendered.load({rendered.CHUNK + 1}, 16, cache={str(tmp_path)!r}, workers=2, progress=False)\n"
+    )
+    finished = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, timeout=60)
+    message = finished.stderr.splitlines()[-1]
+    assert "<stdin> is no file: save the program in a file" in message
+    assert "TINYHPE_CACHE" not in message
 
 
 def test_the_second_call_reads_the_file(tmp_path, monkeypatch):
@@ -64,6 +76,27 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path, monkeypatch
     with pytest.raises(InputError, match="TINYHPE_CACHE names another folder") as caught:
         rendered.load(2, 32, progress=False)
     assert "\n" not in str(caught.value)
+
+
+def no_home():
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.parametrize("trouble", ["no home", "not writable", "not there and not writable", "none"])
+def test_who_has_no_home_that_can_be_written_gets_a_temporary_folder(trouble, tmp_path, monkeypatch):
+    home = tmp_path / "home" / "of" / "somebody"
+    (home if trouble == "not writable" else tmp_path / "home").mkdir(parents=True)
+    monkeypatch.delenv("TINYHPE_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", no_home if trouble == "no home" else lambda: home)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    if trouble != "none":  # root, who may run the tests, can write everywhere
+        monkeypatch.setattr("os.access", lambda path, mode: not str(path).startswith(str(tmp_path / "home")))
+    expected = home / ".cache" / "tinyhpe" if trouble == "none" else tmp_path / "temporary" / "tinyhpe-cache"
+    assert cache_folder() == expected
+    assert rendered.load(1, 16, progress=False).images[:].shape == (1, 16, 16, 3)
+    assert list(expected.glob("*.npy"))
+    monkeypatch.setenv("TINYHPE_CACHE", "named")
+    assert cache_folder() == Path("named")
 
 
 @pytest.mark.parametrize(("count", "size", "seed"), [(0, 64, 0), (1, 2, 0), (1, 64, -1)])

@@ -241,8 +241,8 @@ def run_evaluate(options):
 def run_predict(options):
     from tqdm import tqdm
 
-    from tinyhpe.datasets.crops import parse_box
     from tinyhpe.pictures import photo_paths, write_picture
+    from tinyhpe.pose.boxes import parse_box
     from tinyhpe.prediction import predict_photo
 
     box = None if options.box is None else parse_box(options.box)

@@ -8,9 +8,9 @@ import numpy as np
 
 import tinyhpe
 from tinyhpe import backend, blas, methods
-from tinyhpe.datasets import rendered
 from tinyhpe.errors import InputError
 from tinyhpe.fast.cuda import cublas, kernels
+from tinyhpe.files import cache_folder
 
 CHANGE_THE_SPEED = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -59,6 +59,6 @@ QUESTIONS = {
     "cores": describe_cores,
     "gpu": describe_gpu,
     "kernels": lambda: ["can be tested without a GPU" if shutil.which("g++") else "no g++: cannot be tested here"],
-    "cache": lambda: [rendered.cache_folder()],
+    "cache": lambda: [cache_folder()],
     "weights": lambda: [methods.SHIPPED_WEIGHTS if methods.SHIPPED_WEIGHTS.exists() else "none are shipped"],
 }

@@ -48,7 +48,7 @@ def evaluate(data="rendered", model=None, progress=True):
             f"not one of {len(crops)} photos could be read: {unread[0] if unread else 'none is there'}"
         )
     result = summary(np.concatenate(predicted), crops.poses[kept])
-    return {"n": result["n"], "left_out": crops.dropped, **result, "problems": problems + unread}
+    return {"n": result["n"], "left_out": crops.left_out, **result, "problems": problems + unread}
 
 
 def plot_losses(history, path):

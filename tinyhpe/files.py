@@ -1,4 +1,4 @@
-"""Files appear complete, or not at all."""
+"""Files appear complete, or not at all; and where they go if nobody says."""
 
 import contextlib
 import os
@@ -7,6 +7,20 @@ import tempfile
 from pathlib import Path
 
 from tinyhpe.errors import InputError
+
+
+def cache_folder() -> Path:
+    """Where rendered heads and the like are kept: the environment variable TINYHPE_CACHE, or ~/.cache/tinyhpe.
+
+    Who has no home, or may not write there (docker run --user 1234), gets a folder among the temporary files.
+    """
+    if given := os.environ.get("TINYHPE_CACHE"):
+        return Path(given)
+    with contextlib.suppress(RuntimeError):  # no home
+        folder = Path.home() / ".cache" / "tinyhpe"
+        if os.access(next(filter(os.path.exists, (folder, *folder.parents))), os.W_OK):
+            return folder
+    return Path(tempfile.gettempdir()) / "tinyhpe-cache"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ FOLDERS = {  # name -> module, function: imported on demand, since SciPy takes h
     "300wlp": ("w300lp", "load_300wlp"),
     "aflw2000": ("w300lp", "load_aflw2000"),
     "pointing04": ("pointing04", "load_pointing04"),
+    "biwi": ("biwi", "load_biwi"),
 }
 SPECS = ", ".join(["rendered", *(f"{name}:PATH" for name in FOLDERS)])
 
@@ -17,7 +18,7 @@ def open_dataset(spec, size, count, seed):
     """Open a data set by its name on the command line.
 
     Args:
-        spec: "rendered", "300wlp:PATH", "aflw2000:PATH" or "pointing04:PATH".
+        spec: "rendered", or the name of one in FOLDERS and where it lies, such as "aflw2000:PATH".
         size: side of the crops in pixels.
         count, seed: how many heads to render, and which; for "rendered" only.
 

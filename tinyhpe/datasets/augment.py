@@ -1,7 +1,7 @@
 """The paper's augmentation, on whole batches: blur, motion blur, noise; crop, flip, brightness.
 
-The last three are only drawn here: who trains applies them, together with the normalisation (nn/images.py). So
-blur and noise come before the brightness, which scales the noise too, and their results are rounded to bytes.
+The last three are only drawn here: preprocess.py applies them, to pixels and poses. So blur and noise come before
+the brightness, which scales the noise too, and their results are rounded to bytes.
 
 Mild on purpose. Much stronger versions made results on real photos worse: variety must come from the heads.
 """
@@ -15,18 +15,18 @@ MOTION_BLUR_CHANCE, MOTION_BLUR_LENGTHS = 0.1, (3, 5)  # pixels
 NOISE_CHANCE, NOISE_SIGMA = 0.3, (2.0, 10.0)  # of 255
 
 
-def augment(images, poses, size, rng):
+def augment(images, size, rng):
     """Random variants of head crops.
 
     Args:
-        images: (n, S, S, 3) uint8. poses: (n, 3) degrees.
-        size: side in pixels of the random part that is kept, at most S.
+        images: (n, S, S, 3) uint8.
+        size: side in pixels of the random part that will be kept, at most S.
 
     Returns:
-        The images (n, S, S, 3) uint8, some of them blurred or noisy; the variations (n, 4) that nn.images.prepare
-        makes of them; and the poses (n, 3), yaw and roll of mirrored heads negated.
+        The images (n, S, S, 3) uint8, some of them blurred or noisy; and the variations (n, 4) float32 that
+        preprocess.prepare makes of them.
     """
-    images, poses = images.copy(), poses.copy()
+    images = images.copy()
     on_some(images, BLUR_CHANCE, gaussian_blur, rng)
     on_some(images, MOTION_BLUR_CHANCE, motion_blur, rng)
     on_some(images, NOISE_CHANCE, gaussian_noise, rng)
@@ -35,8 +35,7 @@ def augment(images, poses, size, rng):
     mirrored = rng.random(count) < FLIP_CHANCE
     brightness = np.exp(rng.normal(0, BRIGHTNESS_SIGMA, count))
     brightness[rng.random(count) >= BRIGHTNESS_CHANCE] = 1
-    poses[mirrored] *= (-1, 1, -1)
-    return images, np.column_stack([corners, mirrored, brightness]).astype(np.float32), poses
+    return images, np.column_stack([corners, mirrored, brightness]).astype(np.float32)
 
 
 def on_some(images, chance, change, rng):

@@ -22,7 +22,7 @@ from collections import deque
 import numpy as np
 
 from tinyhpe.datasets.augment import augment
-from tinyhpe.datasets.processes import cores, deaf_to_interrupts, leave_interrupts_to_parent
+from tinyhpe.datasets.processes import cores, deaf_to_interrupts, leave_interrupts_to_parent, why_a_worker_died
 from tinyhpe.errors import InputError
 from tinyhpe.pose.levels import balanced_weights
 
@@ -70,11 +70,11 @@ class Loader:
         """Read and augment one batch.
 
         Returns:
-            images (n, S, S, 3) uint8, of which nn.images.prepare makes with the variations (n, 4) float32 what the
-            network sees; and the poses (n, 3) float32 in degrees of that.
+            images (n, S, S, 3) uint8, variations (n, 4) float32 and poses (n, 3) float32, of which
+            preprocess.prepare makes what the network sees.
         """
         indices, rng = self.order(epoch)[number], np.random.default_rng([self.seed, epoch, number])
-        return augment(self.images[indices], self.poses[indices], self.input_size, rng)
+        return *augment(self.images[indices], self.input_size, rng), self.poses[indices]
 
     def batches(self, epoch, number, epochs, workers):
         """Yield what make() returns, from batch `number` of `epoch` to the end of `epochs`.
@@ -156,8 +156,7 @@ class Worker:
             answer = self.pipe.recv()
         except (EOFError, OSError):
             raise InputError(
-                "a process that prepares batches died: killed, out of memory, or started by a script without "
-                "`if __name__ == '__main__':`; see what it said above, free some memory, go on with --resume"
+                f"a process that prepares batches died: {why_a_worker_died()}; then go on with --resume"
             ) from None
         if isinstance(answer, Exception):
             raise answer

@@ -10,7 +10,9 @@ from PIL import ExifTags, Image, ImageOps
 from tinyhpe.errors import InputError
 
 MINIMUM_SIDE = 16
-SIXTEEN_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+WHITES = 1, 255, 4095, 65535  # of floats, of 8, 12 and 16 bits
+CUT_TO_8_BITS = ";16", "65535"  # in how Pillow describes a file of which it drops the lower 8 of 16 bits
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # of TIFF; with more than 8 bits Pillow does not look at it
 JPEG_END = b"\xff\xd9"
 LYING_ORIENTATIONS = (5, 6, 7, 8)  # of EXIF: those that exchange width and height
 
@@ -21,9 +23,15 @@ _one_at_a_time = threading.Lock()
 def open_photo(path) -> Image.Image:
     """The photo as an upright RGB image, 8 bits a channel.
 
-    The EXIF rotation is applied, grey and palette become RGB, 16 bits become 8. Transparent parts become black,
-    like all that lies outside a photo in this project. Raises InputError (one line) for a file that is missing,
-    unreadable, truncated, not an image, smaller than 16x16 pixels, or above Pillow's decompression-bomb limit.
+    The EXIF rotation is applied, grey and palette become RGB. Transparent parts become black, like all that lies
+    outside a photo in this project.
+
+    Grey of more than 8 bits, or of floats, does not say what white is. The brightest pixel decides: up to 255 it
+    is a photo of 8 bits, up to 4095 of 12, up to 65535 of 16, and floats up to 1 go from 0 to 1. (A photo of 16
+    bits without a pixel above 4095 would be nearly black; it comes out brighter.) Anything else is refused.
+
+    Raises InputError (one line) for a file that is missing, unreadable, truncated, not an image, smaller than
+    16x16 pixels, of pixels on an unknown scale, or above Pillow's decompression-bomb limit.
     """
     return _read(path, _to_rgb)
 
@@ -107,24 +115,32 @@ def _is_complete_jpeg(image):
 
 
 def _to_rgb(image):
+    is_negative = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
+    is_cut = any(sign in str(getattr(image, "tile", "")) for sign in CUT_TO_8_BITS)
     image = ImageOps.exif_transpose(image)
-    if image.mode in SIXTEEN_BIT_MODES:
-        return _eight_bits(image).convert("RGB")
-    if image.mode == "F":
-        raise _Unsuitable("its pixels are floating-point numbers of unknown range; save it with 8 bits")
+    if image.mode.startswith(("I", "F")):  # 16 or 32 bits, or floats
+        grey = _eight_bits(image)
+        return (ImageOps.invert(grey) if is_negative else grey).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         black = Image.new("RGBA", image.size, "black")
-        return Image.alpha_composite(black, image).convert("RGB")
-    return image.convert("RGB")
+        image = Image.alpha_composite(black, image)
+    image = image.convert("RGB")
+    if is_cut and np.asarray(image).max() <= 16:
+        raise _Unsuitable("its colours fill 12 of their 16 bits at most, and would be black; save it with 8 bits")
+    return image
 
 
 def _eight_bits(image):
-    """Grey of 16 bits as grey of 8: 65535 becomes 255. Pillow's own convert() would cut off at 255."""
-    grey = np.asarray(image).astype(np.int64)
-    if grey.min() < 0 or grey.max() > 65535:
-        raise _Unsuitable("its pixels have more than 16 bits; save it with 8 bits")
-    return Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+    """Grey of floats, or of more than 8 bits, as bytes; Pillow's own convert() would cut off at 255."""
+    grey = np.asarray(image).astype(np.float32)
+    darkest, brightest = grey.min(), grey.max()
+    whites = [white for white in WHITES if brightest <= white and (white > 1 or image.mode == "F")]
+    if not whites or not darkest >= 0:
+        raise _Unsuitable(
+            f"its pixels go from {darkest:g} to {brightest:g}, a scale that is not known here; save it with 8 bits"
+        )
+    return Image.fromarray(np.rint(grey * (255 / whites[0])).astype(np.uint8))
 
 
 def _one_line(error) -> str:

@@ -1,60 +1,73 @@
-"""From bytes to what a network sees: a part of each image, mirrored or not, brighter or darker, normalised.
+"""From bytes and poses to what a network sees and learns: a part of each image, mirrored, brighter or darker.
 
 It is the last step before the network, and runs where the network does. So the images go to a GPU as bytes, a
-quarter of what floats would be.
+quarter of what floats would be. Here alone pixels are mirrored, and with them the pose.
 
 Each image has its variation, four float32: y and x of the part's upper left corner in pixels, 1 if it is mirrored
-left to right (else 0), and the factor of its brightness.
+left to right (else 0), and the factor of its brightness (augment.py draws them).
 """
-
-import functools
 
 import numpy as np
 
-from tinyhpe import backend
-from tinyhpe.fast.cuda import kernels
+from tinyhpe.backend import array_module
+from tinyhpe.errors import InputError
 
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
-IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
+IMAGENET_MEAN = 255 * np.float32([0.485, 0.456, 0.406])
+IMAGENET_STD = 255 * np.float32([0.229, 0.224, 0.225])
 
 
-def prepare(images, variations, size):
-    """Return (min(pixel * brightness, 255) - ImageNet's mean) / ImageNet's std of a part of each image.
+def prepare(images, variations, poses, size):
+    """Cut a part out of each image, mirror it and its pose, brighten it, at most to white, and normalise it.
 
     Args:
-        images: (n, S, S, 3) uint8, NumPy or CuPy. variations: (n, 4) float32 beside them, see above.
+        images: (n, S, S, 3) uint8. variations: (n, 4) float32, see above. poses: (n, 3) float32, degrees of yaw,
+            pitch and roll. All three NumPy or all CuPy; no value of them is looked at.
         size: side of the parts in pixels.
 
     Returns:
-        (n, size, size, 3) float32, where the images are.
+        (images for the network, (n, size, size, 3) float32; their poses, (n, 3) float32), where the images are.
 
     Raises:
-        ValueError: the images are smaller than that.
+        InputError: no such images, or smaller ones.
     """
-    if images.shape[1] < size:
-        raise ValueError(f"crops of {images.shape[1]} pixels are smaller than the network's input of {size}")
-    xp = backend.array_module(images, variations)
-    if xp is not np:
-        return kernels.prepare_images(kernels.cuda_module(), images, variations, *statistics(xp), size)
-    parts = np.empty((len(images), size, size, 3), np.float32)
-    for part, image, (y, x, mirrored, _) in zip(parts, images, variations.astype(int), strict=True):
-        piece = image[y : y + size, x : x + size]
-        part[...] = piece[:, ::-1] if mirrored else piece
-    rows = parts.reshape(len(parts), size, -1)  # NumPy's loops over three channels are short, and so slow
-    rows *= variations[:, 3, None, None]
-    np.minimum(rows, 255, out=rows)
-    rows -= np.tile(IMAGENET_MEAN, size)
-    rows /= np.tile(IMAGENET_STD, size)
-    return parts
-
-
-@functools.cache
-def statistics(xp):
-    """ImageNet's mean and std as arrays of the module xp: sent to the GPU once, not for every batch."""
-    return xp.asarray(IMAGENET_MEAN), xp.asarray(IMAGENET_STD)
+    check_images(images, size)
+    xp = array_module(images, variations, poses)
+    y, x, mirrored, _ = variations.T.astype(int)[:, :, None]
+    count, side, across = *images.shape[:2], xp.arange(size)
+    rows = y + across
+    columns = x + xp.where(mirrored == 1, size - 1 - across, across)
+    poses = poses.copy()
+    poses[:, ::2] *= 1 - 2 * variations[:, 2:3]  # of a mirrored head, yaw and roll change their sign
+    places = (xp.arange(count)[:, None, None] * side + rows[:, :, None]) * side + columns[:, None, :]
+    parts = images.reshape(-1, 3).take(places, axis=0)
+    bright = xp.minimum(parts.reshape(count, -1) * variations[:, 3:], 255)
+    return normalised(bright.reshape(parts.shape)), poses
 
 
 def unvaried(images, size):
-    """The variations (n, 4) of images (n, S, S, 3) whose middle is looked at as it is, size x size pixels."""
-    start = (images.shape[1] - size) // 2
-    return np.tile(np.float32([start, start, 0, 1]), (len(images), 1))
+    """The middles of images as they are, normalised: for predictions. Shapes and errors are those of prepare()."""
+    check_images(images, size)
+    xp, start = array_module(images), (images.shape[1] - size) // 2
+    middle = slice(start, start + size)
+    return normalised(xp.array(images[:, middle, middle], np.float32))
+
+
+def normalised(pixels):
+    """(pixel - ImageNet's mean) / ImageNet's std of float32 pixels from 0 to 255, in their own memory."""
+    for channel in range(3):  # numbers, not arrays, which would have to be sent to a GPU
+        pixels[..., channel] -= IMAGENET_MEAN[channel]
+        pixels[..., channel] /= IMAGENET_STD[channel]
+    return pixels
+
+
+def check_images(images, size):
+    """Raise InputError unless images are (n, S, S, 3) uint8 with S at least `size`."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[2:] != (images.shape[1], 3):
+        raise InputError(
+            f"images of {images.dtype}, {images.shape}, are not (n, S, S, 3) uint8: give square RGB crops from 0 "
+            "to 255; floats from 0 to 1 become that by (255 * images).round().astype('uint8')"
+        )
+    if images.shape[1] < size:
+        raise InputError(
+            f"crops of {images.shape[1]} pixels are smaller than the network's input of {size}: give larger ones"
+        )

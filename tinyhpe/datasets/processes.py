@@ -6,12 +6,27 @@ Ctrl-C reaches every process of a terminal. Workers ignore it; the parent acts, 
 import contextlib
 import os
 import signal
+import sys
 import threading
 
 
 def cores():
     """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def why_a_worker_died():
+    """The likely reason, for people. A spawned process reads the main program's file once more, if it has one."""
+    program = getattr(sys.modules["__main__"], "__file__", None)
+    if program and not os.path.exists(program):  # it is called <stdin>
+        return (
+            f"it could not read the program once more, since {program} is no file: save the program in a file, "
+            "what it does under `if __name__ == '__main__':`"
+        )
+    return (
+        "killed, out of memory, or started by a script without `if __name__ == '__main__':`; see what it said "
+        "above, free some memory"
+    )
 
 
 def leave_interrupts_to_parent():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -22,9 +21,9 @@ from tqdm import tqdm
 import tinyhpe.heads
 import tinyhpe.pose
 from tinyhpe.datasets.crops import HeadCrops, StoredImages
-from tinyhpe.datasets.processes import cores, leave_interrupts_to_parent
+from tinyhpe.datasets.processes import cores, leave_interrupts_to_parent, why_a_worker_died
 from tinyhpe.errors import InputError
-from tinyhpe.files import written_by_rename
+from tinyhpe.files import cache_folder, written_by_rename
 from tinyhpe.heads import Head, render_head
 
 CHUNK = 50  # heads that a worker renders at a time
@@ -35,15 +34,10 @@ FOLDER_MARGIN = 0.85  # free space on each side of the face, in sides of its box
 DEPTH_OFFSET, DEPTH_STEPS = 8.0, 4000.0
 
 
-def cache_folder() -> Path:
-    """Where rendered heads are kept: the environment variable TINYHPE_CACHE, or ~/.cache/tinyhpe."""
-    return Path(os.environ.get("TINYHPE_CACHE") or Path.home() / ".cache" / "tinyhpe")
-
-
 def renderer_version() -> str:
     """Ten letters that change whenever the renderer does, so that no old picture is taken for a new one."""
     heads, pose = (Path(package.__file__).parent for package in (tinyhpe.heads, tinyhpe.pose))
-    sources = [*sorted(heads.glob("*.py")), pose / "angles.py", pose / "levels.py"]
+    sources = [*sorted(heads.glob("*.py")), *(pose / f"{name}.py" for name in ("angles", "boxes", "levels"))]
     return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:10]
 
 
@@ -63,6 +57,8 @@ def load(count: int, size: int, seed: int = 0, cache=None, workers: int | None =
         try:
             _write(images_file, poses_file, count, size, seed, workers, progress)
         except InputError as problem:
+            if not isinstance(problem.__cause__, OSError):  # the folder is not to blame
+                raise
             raise InputError(f"{problem}; the environment variable TINYHPE_CACHE names another folder") from None
     return HeadCrops(StoredImages(images_file), np.load(poses_file), [_name(index) for index in range(count)])
 
@@ -132,10 +128,7 @@ def _in_parallel(work, count, workers, progress):
                 yield result
                 bar.update(len(chunk))
         except BrokenProcessPool:
-            raise InputError(
-                "a process that renders heads died: killed, out of memory, or started by a script without "
-                "`if __name__ == '__main__':`; see what it said above"
-            ) from None
+            raise InputError(f"a process that renders heads died: {why_a_worker_died()}") from None
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -31,6 +31,7 @@ from tinyhpe.heads.shape import (
 from tinyhpe.heads.texture import Looks, paint, sample_looks
 from tinyhpe.heads.wardrobe import Material, Surface, dress
 from tinyhpe.pose.angles import euler_to_matrix
+from tinyhpe.pose.boxes import TRAINING_WIDENING, landmark_box, square, training_box
 from tinyhpe.pose.levels import sample_poses
 
 SUPERSAMPLING = 2
@@ -154,35 +155,14 @@ class Camera(NamedTuple):
 def _camera(landmarks, margin, rng) -> Camera:
     distance = np.exp(rng.uniform(*np.log(CAMERA_DISTANCE)))
     unframed = Camera(np.zeros(2), 1.0, distance)(landmarks)[:, :2]
-    k = rng.uniform(0.2, 0.4)
+    k = rng.uniform(*TRAINING_WIDENING)
     jitter = CROP_JITTER * rng.normal(0, 1, 2)
-    box = crop_box(unframed, k) if margin is None else _wide_box(unframed, margin)
-    left, top, side = box
-    middle = np.array((left + side / 2, top + side / 2)) + jitter * side
+    face = landmark_box(unframed.T)
+    left, top, side, _ = square(training_box(face, k) if margin is None else face)
+    middle = np.array((left + side / 2, top + side / 2))
+    side *= 1 + 2 * (margin or 0)
+    middle += jitter * side
     return Camera(np.array((middle[0] - 0.5, 0.5 - middle[1])), side, distance)
-
-
-def crop_box(landmarks: np.ndarray, k: float) -> tuple[float, float, float]:
-    """Left, top and side of HopeNet's training crop of landmarks (68, 2), made square; k is 0.2 to 0.4.
-
-    The sides of the landmark box move one after the other, so the right side by a fraction of the width that the
-    left side has already widened (Ruiz, Chong, Rehg 2018, their datasets.py). y points down.
-    """
-    left, top = landmarks.min(axis=0)
-    right, bottom = landmarks.max(axis=0)
-    left -= 0.6 * k * (right - left)
-    top -= 2 * k * (bottom - top)
-    right += 0.6 * k * (right - left)
-    bottom += 0.6 * k * (bottom - top)
-    side = max(right - left, bottom - top)
-    return (left + right - side) / 2, (top + bottom - side) / 2, side
-
-
-def _wide_box(landmarks, margin):
-    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    side = (high - low).max() * (1 + 2 * margin)
-    left, top = (low + high - side) / 2
-    return left, top, side
 
 
 # -------------------------------------------------------------------------------------------------------- pixels

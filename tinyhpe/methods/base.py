@@ -4,7 +4,7 @@ import numpy as np
 
 from tinyhpe import backend
 from tinyhpe.blas import one_blas_thread
-from tinyhpe.datasets.preprocess import prepare, unvaried
+from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.nn import resnet
 from tinyhpe.nn.module import Module
 
@@ -61,8 +61,8 @@ class Method(Module):
         outputs = []
         for start in range(0, len(images), PREDICT_BATCH):
             batch = images[start : start + PREDICT_BATCH]
-            arrays = [backend.to_device(a, self.device) for a in (batch, unvaried(batch, self.input_size))]
-            outputs.append(backend.to_numpy(self.backbone.infer(prepare(*arrays, self.input_size))))
+            seen = unvaried(backend.to_device(batch, self.device), self.input_size)
+            outputs.append(backend.to_numpy(self.backbone.infer(seen)))
         return np.concatenate(outputs)
 
     @property

@@ -15,6 +15,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinyhpe.backend import plain_array
+
+
+def as_floats(values) -> np.ndarray:
+    """Numbers of any kind (lists, integers, float16) as an array to compute with: float64, or float32 if they are.
+
+    Raises TypeError for what is no array of numbers.
+    """
+    array = plain_array(values, np.float64)
+    return array if array.dtype == np.float32 else array.astype(np.float64)
+
 
 def euler_to_matrix(pose: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of poses (..., 3): yaw, pitch, roll in degrees.
@@ -27,8 +38,7 @@ def euler_to_matrix(pose: np.ndarray) -> np.ndarray:
 
     multiplied out by hand, c and s being the cosine and the sine of the angle in question.
     """
-    pose = np.asarray(pose)
-    radians = np.deg2rad(pose)
+    radians = np.deg2rad(as_floats(pose))
     cos_yaw, cos_pitch, cos_roll = np.moveaxis(np.cos(radians), -1, 0)
     sin_yaw, sin_pitch, sin_roll = np.moveaxis(np.sin(radians), -1, 0)
     rows = [
@@ -52,12 +62,17 @@ def matrix_to_euler(matrix: np.ndarray) -> np.ndarray:
 
     yaw is within [-90, 90], pitch and roll within [-180, 180]. The same rotation can also be written with yaw
     beyond 90 degrees; this returns the writing with the smaller yaw. At yaw = +-90 exactly, only a sum or a
-    difference of pitch and roll is determined (gimbal lock).
+    difference of pitch and roll is determined (gimbal lock): it is right, each alone is one of many.
+
+    No digit of the matrix is lost on the way, also near +-90. yaw is the arc tangent of sine and cosine, since the
+    arc sine alone is flat there. And roll is not read from the first row, which vanishes there, but from
+    Rx(pitch)^T R = Ry Rz, whose middle row is (-sin roll, cos roll, 0): it makes up for any error of pitch.
     """
-    matrix = np.asarray(matrix)
-    yaw = -np.arcsin(np.clip(matrix[..., 0, 2], -1, 1))
-    pitch = np.arctan2(matrix[..., 1, 2], matrix[..., 2, 2])
-    roll = np.arctan2(matrix[..., 0, 1], matrix[..., 0, 0])
+    top, middle, bottom = np.moveaxis(as_floats(matrix), -2, 0)
+    yaw = np.arctan2(-top[..., 2], np.hypot(top[..., 0], top[..., 1]))
+    pitch = np.arctan2(middle[..., 2], bottom[..., 2])
+    level = np.cos(pitch)[..., None] * middle - np.sin(pitch)[..., None] * bottom
+    roll = np.arctan2(-level[..., 0], level[..., 1])
     return np.rad2deg(np.stack([yaw, pitch, roll], axis=-1))
 
 

@@ -32,7 +32,8 @@ def draw_axes(photo, pose, centre, length):
 
     Red goes to the side of the head that is right in the image, green down, blue out of the face.
     """
-    picture, (x, y), reach = photo.convert("RGB"), centre, length * REACH + 2
+    picture, (x, y, length) = photo.convert("RGB"), map(float, (*centre, length))
+    reach = length * REACH + 2
     left, right = max(0, floor(x - reach)), min(photo.width, ceil(x + reach))
     top, bottom = max(0, floor(y - reach)), min(photo.height, ceil(y + reach))
     if left >= right or top >= bottom:

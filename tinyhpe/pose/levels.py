@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinyhpe.backend import array_module, plain_array
 from tinyhpe.errors import InputError
 
 LEVEL_DEGREES = 3
@@ -36,25 +37,26 @@ W300LP_ROLL = _counts(
 )
 
 
-def angle_to_level(angles: np.ndarray) -> np.ndarray:
-    """Levels 0 to 65 (integers, any shape) of an array of angles in degrees: level L holds [3 L - 99, 3 L - 96).
+def angle_to_level(angles) -> np.ndarray:
+    """Levels 0 to 65 (int64) of angles in degrees, of any type and shape: level L holds [3 L - 99, 3 L - 96).
 
     99 degrees itself goes to the last level. Raises InputError for an angle beyond 99 degrees, or NaN: such
     labels have no level, and data sets leave those images out. (Angles on a GPU are not looked at: the CPU would
     wait for it.)
     """
-    if isinstance(angles, np.ndarray) and (outside := ~(np.abs(angles) <= RANGE_DEGREES)).any():
+    angles = plain_array(angles, np.float64).astype(np.float64)
+    if array_module(angles) is np and (outside := ~(np.abs(angles) <= RANGE_DEGREES)).any():
         raise InputError(
             f"an angle of {angles[outside].flat[0]:g} degrees has no rank level; levels cover -{RANGE_DEGREES} to "
             f"{RANGE_DEGREES}; leave out images with labels beyond that"
         )
-    levels = (angles.astype(np.float64) + RANGE_DEGREES) // LEVEL_DEGREES
+    levels = (angles + RANGE_DEGREES) // LEVEL_DEGREES
     return levels.astype(np.int64).clip(0, LEVELS - 1)
 
 
-def level_to_angle(levels: np.ndarray) -> np.ndarray:
-    """Coarse angles in degrees, level * 3 - 99: the lower end of each level, as the paper decodes it."""
-    return levels * LEVEL_DEGREES - RANGE_DEGREES
+def level_to_angle(levels) -> np.ndarray:
+    """Coarse angles in degrees (float64), level * 3 - 99: the lower end of each level, as the paper decodes it."""
+    return plain_array(levels).astype(np.float64) * LEVEL_DEGREES - RANGE_DEGREES
 
 
 def sample_poses(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinyhpe.pose.angles import geodesic
+from tinyhpe.errors import InputError
+from tinyhpe.pose.angles import as_floats, geodesic
 
 ANGLES = ("yaw", "pitch", "roll")
 RANGES = {"0-30": (0, 30), "30-60": (30, 60), "60-99": (60, 99.5)}  # of the true |angle|, degrees
@@ -18,8 +19,20 @@ def summary(predicted, truth):
         n; mae (mean absolute error of each angle, and their mean); ranges (the error of an angle by the size of
         the true angle, None where there is none); bias (mean of predicted - truth); geodesic (mean angle between
         the two rotations, which gimbal lock does not disturb); mae_yaw60 (the errors where |yaw| < 60).
+
+    Raises:
+        InputError: other shapes, or a prediction that is no finite number.
     """
-    predicted, truth = np.asarray(predicted, float), np.asarray(truth, float)
+    predicted, truth = (as_floats(poses).astype(np.float64) for poses in (predicted, truth))
+    if predicted.shape != truth.shape or truth.shape[1:] != (3,) or not len(truth):
+        raise InputError(
+            f"predicted poses {predicted.shape} and true ones {truth.shape} are not both (N, 3): give yaw, pitch "
+            "and roll of the same images, one or more"
+        )
+    if not np.isfinite(predicted).all():
+        raise InputError(
+            "a predicted pose is not a finite number: the model's weights are damaged, train it again"
+        )
     errors, sizes = np.abs(predicted - truth), np.abs(truth)
     ranges, counts = {}, {}
     for i, angle in enumerate(ANGLES):

@@ -13,6 +13,7 @@ import contextlib
 import functools
 import json
 import math
+import os
 import signal
 import threading
 import time
@@ -122,7 +123,7 @@ class Run:
         self.optimizer = self.new_optimizer()
         self.update_of = functools.lru_cache(maxsize=1)(self.make_update)
         # of the training data: a run that is resumed on other data would not be the same run
-        self.fingerprint = zlib.crc32(crops.poses.tobytes() + "\n".join(crops.names).encode())
+        self.fingerprint = zlib.crc32(crops.poses.tobytes() + os.fsencode("\n".join(crops.names)))
 
     def new_optimizer(self):
         """Adam with the paper's betas and eps; each stage starts with a fresh one."""
@@ -190,7 +191,7 @@ class Run:
 
     def update(self, stage, images, variations, poses):
         """Forward, backward, and a step of the optimizer; returns the losses (3,), where they were computed."""
-        images = prepare(images, variations, self.settings.input_size)
+        images, poses = prepare(images, variations, poses, self.settings.input_size)
         losses = self.model.loss(stage, Tensor(images), poses)
         losses.sum().backward()
         self.optimizer.step()

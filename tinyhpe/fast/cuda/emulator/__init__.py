@@ -37,6 +37,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyhpe.errors import InputError
+from tinyhpe.files import cache_folder
 
 SHIM = Path(__file__).with_name("shim.h")
 COMPILER = ["g++", "-std=c++14", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-w", "-x", "c++", "-"]
@@ -120,7 +121,7 @@ def cpp_text(text, parameters):
 
 def build(code):
     """Compile C++ into a shared library, unless that was done before; return its path."""
-    folder = Path(os.environ.get("TINYHPE_CACHE") or Path.home() / ".cache" / "tinyhpe") / "emulator"
+    folder = cache_folder() / "emulator"
     library = folder / f"{hashlib.sha256(repr((COMPILER, code)).encode()).hexdigest()[:20]}.so"
     if library.exists():
         return library

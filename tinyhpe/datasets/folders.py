@@ -1,0 +1,81 @@
+"""What the data sets of photos have in common: which files lie in a folder, and which of its heads can be used."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from tinyhpe.datasets.crops import HeadCrops, PhotoCrops, check_crop
+from tinyhpe.errors import InputError
+from tinyhpe.pose.levels import RANGE_DEGREES
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def files_by_stem(folder, passed_over=()):
+    """The files under a folder, those together that differ in their suffix only: sorted, {stem: {".jpg": path}}.
+
+    Suffixes are in lower case. Links are followed, but no folder is entered twice, nor one that holds the whole:
+    so loops end. Hidden files and folders, and folders named in `passed_over`, are passed over. A folder that
+    cannot be read is an OSError.
+    """
+    entered, groups = set(map(str, Path(os.path.realpath(folder)).parents)), {}
+    for where, folders, names in os.walk(folder, onerror=stop, followlinks=True):
+        real = os.path.realpath(where)
+        wanted = [] if real in entered else sorted(set(folders).difference(passed_over))
+        folders[:] = [name for name in wanted if not name.startswith(".")]
+        for name in sorted(names) if real not in entered else []:
+            path = Path(where, name)
+            if not name.startswith("."):
+                groups.setdefault(path.with_suffix(""), {}).setdefault(path.suffix.lower(), path)
+        entered.add(real)
+    return dict(sorted(groups.items()))
+
+
+def stop(error):
+    raise error
+
+
+def photo_among(files):
+    """The photo among the files of one stem, or None."""
+    return next((files[suffix] for suffix in PHOTO_SUFFIXES if suffix in files), None)
+
+
+def read_heads(stems, read, progress):
+    """Call read(stem) for each head: it returns (path of the photo, square box, pose (3,) in degrees).
+
+    A photo that comes twice, through links, counts once. Those whose pose is within 99 degrees are checked, too.
+
+    Returns:
+        (the list of what read() returned, one line for each head for which it raised InputError)
+    """
+    heads, problems, seen = [], [], set()
+    for stem in tqdm(stems, desc="labels", disable=not progress, leave=False):
+        try:
+            photo, box, pose = read(stem)
+            if is_within_range(pose):
+                check_crop(photo, box)
+        except InputError as problem:
+            problems.append(str(problem))
+            continue
+        if (real := os.path.realpath(photo)) not in seen:
+            heads.append((photo, box, pose))
+        seen.add(real)
+    return heads, problems
+
+
+def is_within_range(pose):
+    return np.abs(pose).max() <= RANGE_DEGREES
+
+
+def head_crops(folder, size, heads, problems):
+    """(HeadCrops of the heads within 99 degrees, the problems); raises InputError if there are none."""
+    used = [head for head in heads if is_within_range(head[2])]
+    if not used:
+        reason = problems[0] if problems else f"all {len(heads)} have angles beyond {RANGE_DEGREES} degrees"
+        raise InputError(f"not one usable photo in {folder}: {reason}")
+    photos, boxes, poses = zip(*used, strict=True)
+    names = [photo.relative_to(folder).as_posix() for photo in photos]
+    crops = PhotoCrops(photos, boxes, size)
+    return HeadCrops(crops, np.array(poses, np.float32), names, len(heads) - len(used)), problems
