@@ -8,8 +8,8 @@ from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.errors import InputError
 from tinyhpe.methods.hopenet import HopeNet
 from tinyhpe.methods.siamese import Siamese
-from tinyhpe.nn.weights import save_arrays
 from tinyhpe.tensor import Tensor
+from tinyhpe.weight_files import save_arrays
 
 
 def some_crops(count, size=43):

@@ -12,8 +12,8 @@ from tinyhpe import ops
 from tinyhpe.errors import InputError
 from tinyhpe.nn import resnet
 from tinyhpe.nn.layers import BatchNorm2d, Conv2d
-from tinyhpe.nn.weights import load_arrays, save_arrays
 from tinyhpe.tensor import Tensor, no_grad
+from tinyhpe.weight_files import load_arrays, save_arrays
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed; it is no dependency of tinyhpe"

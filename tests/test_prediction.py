@@ -119,7 +119,7 @@ def test_what_is_no_photo_is_refused_in_one_sentence(photo, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("box", [(1, 2, 3), "1,2,3,4", 5, (1, 2, 3, "x"), (500, 0, 9, 9), (0, 0, np.nan, 9)])
+@pytest.mark.parametrize("box", [(1, 2, 3), 5, (1, 2, 3, "x"), (500, 0, 9, 9), (0, 0, np.nan, 9)])
 def test_a_bad_box_is_refused_in_one_sentence(photo, box):
     with pytest.raises(InputError, match="the image: box"):
         tinyhpe.predict(photo, box)

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tinyhpe.errors import InputError
-from tinyhpe.nn.weights import load_arrays, save_arrays
+from tinyhpe.weight_files import load_arrays, save_arrays
 
 NUMBERS = np.arange(24, dtype=np.float32).reshape(2, 3, 4) + 0.5
 

@@ -4,7 +4,6 @@ CuPy is imported here and nowhere else, and only when somebody asks for it.
 """
 
 import contextlib
-import ctypes
 import functools
 import importlib.metadata
 import sys
@@ -205,15 +204,3 @@ def to_device(array, device):
     """Return the array on "cpu" or "cuda", copied only where it lives elsewhere."""
     xp = device_module(device)
     return to_numpy(array) if xp is np else xp.asarray(array)
-
-
-def keep_freed_memory():
-    """Tell glibc's malloc to keep freed memory for the next training step instead of giving it back to the kernel.
-
-    Else each step's arrays are pages that the kernel must find and clear anew: 15 % of the time of a step of a
-    small network. Does nothing where the C library is another one.
-    """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        mallopt = ctypes.CDLL(None).mallopt  # TypeError on Windows, AttributeError on macOS and musl
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: free memory at the top of the heap that is not given back
-        mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: smaller arrays come from the heap

@@ -33,28 +33,19 @@ def check_op(op_class, way=None, seed=0):
         GradientError: the first promise that is broken.
         ValueError: no sample suits the way.
     """
+    samples = list(op_class.samples(np.random.default_rng(seed)))
     if way is None:
         with plain():
-            return largest(check_sample(op_class, sample, None, seed) for sample in samples_of(op_class, seed))
-    others = [other.__name__ for other in op_class.ways if other is not way]
-    results = []
+            return largest(check_sample(op_class, sample, None, seed) for sample in samples)
+    others, results = [other.__name__ for other in op_class.ways if other is not way], []
     for limits in contextlib.nullcontext(), limits_of_one(way):
         with without(*others), limits:
-            suited = [sample for sample in samples_of(op_class, seed) if suits(op_class, way, sample)]
-            results += [check_sample(op_class, sample, way, seed) for sample in suited]
+            for sample in samples:
+                if choose_way(op_class(**sample.settings), np, *sample.inputs) is way:
+                    results.append(check_sample(op_class, sample, way, seed))
     if not results:
         raise ValueError(f"no sample of {op_class.__name__} suits {way.__name__}, so nobody checked it: add one")
     return largest(results)
-
-
-def samples_of(op_class, seed):
-    """The samples of an op."""
-    return list(op_class.samples(np.random.default_rng(seed)))
-
-
-def suits(op_class, way, sample):
-    """Whether a way is taken for a sample."""
-    return choose_way(op_class(**sample.settings), np, *sample.inputs) is way
 
 
 @contextlib.contextmanager

@@ -8,11 +8,12 @@ import numpy as np
 from PIL import Image
 
 from tinyhpe.backend import plain_array
-from tinyhpe.datasets.crops import Box, check_box, crop_photo, crop_size, default_box, square, testing_box
+from tinyhpe.datasets.crops import crop_photo, crop_size
 from tinyhpe.datasets.photos import open_photo, to_photo
 from tinyhpe.errors import InputError
 from tinyhpe.methods import load_model
 from tinyhpe.methods.base import Method
+from tinyhpe.pose.boxes import Box, check_box, default_box, parse_box, square, testing_box
 from tinyhpe.pose.draw import draw_axes
 
 shipped_model = functools.cache(load_model)  # loaded once; it stays in here, so nobody changes it
@@ -70,7 +71,7 @@ def predict_photo(photo, box, model):
     name = photo if isinstance(photo, (str, os.PathLike)) else "the image"
     photo = as_photo(photo)
     try:
-        box = default_box(*photo.size) if box is None else four_numbers(box)
+        box = default_box(*photo.size) if box is None else parse_box(box)
         check_box(box, *photo.size)
         crop = crop_photo(photo, square(testing_box(box)), crop_size(model.input_size))
         pose = predict_crops(model, crop[None])[0]
@@ -93,15 +94,6 @@ def as_model(model):
     if model is None:
         return shipped_model()
     return model if isinstance(model, Method) else load_model(model)
-
-
-def four_numbers(box):
-    """The box as a tuple of floats, or InputError."""
-    try:
-        x, y, width, height = (float(value) for value in box)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"box {box!r} is not four numbers; give x, y, width, height in pixels") from error
-    return x, y, width, height
 
 
 def as_photo(photo):

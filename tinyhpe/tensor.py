@@ -84,12 +84,6 @@ class Tensor:
         maker = f", op={type(self.op).__name__}" if self.op else ""
         return f"Tensor({self.data!r}, requires_grad={self.requires_grad}{maker})"
 
-    def __len__(self):
-        return len(self.data)
-
-    def __bool__(self):
-        return bool(self.data)
-
     def __array__(self, dtype=None, copy=None):
         if self.requires_grad:
             raise TypeError(
@@ -122,18 +116,12 @@ class Tensor:
         Args:
             gradient: array of this tensor's shape and dtype; may be left out for a scalar (then 1).
         """
-        xp = backend.array_module(self.data)
         if not self.requires_grad:
-            raise RuntimeError(
-                "no gradient to compute: no input has requires_grad=True, or it was under no_grad()"
-            )
-        if gradient is None:
-            if self.size != 1:
-                raise RuntimeError(
-                    f"backward() of shape {self.shape}: reduce it to a scalar first (.sum()), or pass a gradient"
-                )
-            gradient = xp.ones_like(self.data)
-        gradient = backend.plain_array(gradient, self.dtype)
+            raise RuntimeError("no gradient: no input has requires_grad=True, or it was computed under no_grad()")
+        if gradient is None and self.size != 1:
+            raise RuntimeError(f"backward() of shape {self.shape}: use sum() or mean() first, or pass a gradient")
+        xp = backend.array_module(self.data)
+        gradient = xp.ones_like(self.data) if gradient is None else backend.plain_array(gradient, self.dtype)
         check_gradient("the gradient given to backward()", gradient, self)
         gradients = {id(self): gradient}
         order = backward_order(self)

@@ -24,6 +24,7 @@ from tinyhpe.datasets.loader import Loader, images_per_second
 from tinyhpe.nn import resnet
 from tinyhpe.optim import Adam
 from tinyhpe.tensor import Tensor
+from tinyhpe.train.memory import keep_freed_memory
 
 try:
     from tinyhpe.bench import torch_resnet
@@ -231,7 +232,7 @@ def run(names, report):
     Returns:
         {"machine": {...}, "rows": [...], "ensemble": [...], "loader": [...], "ideas": [...]}
     """
-    backend.keep_freed_memory()
+    keep_freed_memory()
     results = {"machine": machine(), "rows": [], **{name: [] for name in TABLES}}
     for name in names:
         if name in TABLES:

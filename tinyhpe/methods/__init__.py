@@ -6,7 +6,7 @@ from tinyhpe.errors import InputError
 from tinyhpe.methods.direct import Direct
 from tinyhpe.methods.hopenet import HopeNet
 from tinyhpe.methods.siamese import Siamese, SiameseSame
-from tinyhpe.nn.weights import load_arrays, save_arrays
+from tinyhpe.weight_files import load_arrays, save_arrays
 
 METHODS = {"siamese": Siamese, "siamese-same": SiameseSame, "direct": Direct, "hopenet": HopeNet}
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"

@@ -41,5 +41,7 @@ Tensor.__abs__ = absolute
 Tensor.__matmul__ = matmul
 Tensor.__rmatmul__ = lambda self, other: matmul(other, self)
 Tensor.__getitem__ = index
+Tensor.__len__ = lambda self: len(self.data)
+Tensor.__bool__ = lambda self: bool(self.data)
 Tensor.__float__ = lambda self: float(self.item())
 Tensor.T = property(transpose)

@@ -25,6 +25,16 @@ def two_arrays(rng):
     yield Sample((rng.normal(size=()), away_from_zero(rng, 2)))
 
 
+def anywhere(rng):
+    """A sample for functions of any number."""
+    yield normal(rng, (2, 3))
+
+
+def both_sides_of_zero(rng):
+    """A sample for functions with a kink at 0."""
+    yield Sample((away_from_zero(rng, 3, 4),), analytic=False)
+
+
 class Add(Op):
     """a + b."""
 
@@ -107,9 +117,7 @@ class Power(Op):
 class Exp(Op):
     """e ** x."""
 
-    @staticmethod
-    def samples(rng):
-        yield normal(rng, (2, 3))
+    samples = staticmethod(anywhere)
 
     def forward(self, xp, x):
         self.y = xp.exp(x)
@@ -137,9 +145,7 @@ class Log(Op):
 class Absolute(Op):
     """|x|; the gradient at the kink x = 0 is 0."""
 
-    @staticmethod
-    def samples(rng):
-        yield Sample((away_from_zero(rng, 2, 3),), analytic=False)
+    samples = staticmethod(both_sides_of_zero)
 
     def forward(self, xp, x):
         self.sign = xp.sign(x)
@@ -159,9 +165,7 @@ def expit(xp, x):
 class Sigmoid(Op):
     """1 / (1 + e^-x)."""
 
-    @staticmethod
-    def samples(rng):
-        yield normal(rng, (2, 3))
+    samples = staticmethod(anywhere)
 
     def forward(self, xp, x):
         self.x = x
@@ -174,9 +178,7 @@ class Sigmoid(Op):
 class Tanh(Op):
     """(e^x - e^-x) / (e^x + e^-x)."""
 
-    @staticmethod
-    def samples(rng):
-        yield normal(rng, (2, 3))
+    samples = staticmethod(anywhere)
 
     def forward(self, xp, x):
         self.x = x
@@ -189,9 +191,7 @@ class Tanh(Op):
 class ReLU(Op):
     """max(x, 0); the gradient at the kink x = 0 is 0."""
 
-    @staticmethod
-    def samples(rng):
-        yield Sample((away_from_zero(rng, 3, 4),), analytic=False)
+    samples = staticmethod(both_sides_of_zero)
 
     def forward(self, xp, x):
         self.mask = x > 0

@@ -41,9 +41,8 @@ class BatchNorm(Op):
 
     def check_shapes(self, x, gamma, beta, residual):
         """Raise ValueError unless all fit together, and x has a variance."""
-        per_channel = gamma, beta, self.running_mean, self.running_var
-        shapes = [array.shape for array in per_channel]
-        if set(shapes) != {x.shape[-1:]} or (residual is not None and residual.shape != x.shape):
+        shapes = [array.shape for array in (gamma, beta, self.running_mean, self.running_var)]
+        if set(shapes) != {x.shape[-1:]} or np.shape(x if residual is None else residual) != x.shape:
             raise ValueError(
                 f"batch_norm of x {x.shape}: gamma, beta, running mean and variance, here of {shapes}, must have "
                 "one value per channel (x's last axis), and the residual x's shape"
@@ -61,8 +60,7 @@ class BatchNorm(Op):
             var = ((wide - mean) ** 2).mean(axes)
             self.update_running(mean.real, var.real, x.size // gamma.size)
         self.running_mean = self.running_var = None  # they go on changing: backward must not need them
-        self.gamma = gamma
-        self.std = xp.sqrt(var + self.eps)
+        self.gamma, self.std = gamma, xp.sqrt(var + self.eps)
         self.normalised = (wide - mean) / self.std
         y = gamma * self.normalised + beta
         y = y if residual is None else y + residual

@@ -32,11 +32,11 @@ from tinyhpe.errors import InputError
 from tinyhpe.evaluation import plot_losses
 from tinyhpe.fast.cuda.transfer import copied_ahead
 from tinyhpe.files import written_by_rename
-from tinyhpe.nn.weights import load_arrays, save_arrays
 from tinyhpe.optim import Adam, cosine
 from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.tensor import Tensor
-from tinyhpe.train.memory import within_memory
+from tinyhpe.train.memory import keep_freed_memory, within_memory
+from tinyhpe.weight_files import load_arrays, save_arrays
 
 CHECKPOINT = "checkpoint.safetensors"
 VALIDATION_EVERY = 20  # every 20th image is kept out of training, to measure on
@@ -131,7 +131,7 @@ class Run:
 
     def train(self, progress=True):
         """Train until the last epoch is done; Ctrl-C writes a checkpoint and raises Interrupted."""
-        backend.keep_freed_memory()
+        keep_freed_memory()
         started = time.monotonic() - self.seconds
         # One BLAS thread: on two cores a second one, beside the preparation of the batches, made a step take
         # twice as long.
