@@ -33,7 +33,8 @@ import numpy as np
 from checks import check
 
 from tinyhpe import Tensor
-from tinyhpe.gradcheck import GradientError, all_ops, check_op, derivative, finite_differences, gradcheck
+from tinyhpe.checks import all_ops, check_op
+from tinyhpe.gradcheck import GradientError, derivative, finite_differences, gradcheck
 from tinyhpe.ops import relu
 from tinyhpe.tensor import Op, Sample, apply
 
@@ -480,9 +481,9 @@ rows = np.array([[1.0, 2.0, 3.0]])
 print("gradient check passed; the mean of 1, 2, 3 is", apply(HalfMean(), Tensor(rows)).item())
 
 # %% [markdown]
-# The cure is a second opinion on the **value**. In tinyhpe each fast operation has a *textbook twin*: the
-# formula in its plainest form, too slow to train with. `check_op` compares value and gradient of both.
-# Lesson 4 builds the first pair.
+# The cure is a second opinion on the **value**. In tinyhpe the operations in `ops/` are formulas in their
+# plainest form. The slow ones have *quicker ways* beside them, in `fast/`. `check_op(op, way)` compares value
+# and gradient of both. Lesson 4 builds the first pair.
 #
 # ### Exercise 03.4: repair an operation
 #
@@ -518,6 +519,6 @@ check("03.4", Softmax)
 # - The **complex step** is exact, where the function is analytic.
 # - At a **kink** there is nothing to compare. Say so, and move the sample.
 # - A gradient check proves that the gradient fits the function. Whether it is the right function, a
-#   **twin** must say.
+#   **plainer form** must say.
 #
 # From now on every operation that you write in this course goes through `check_op` first.

@@ -3,7 +3,8 @@
 import numpy as np
 
 from checks.grader import Wrong, call, compare, explain, same
-from tinyhpe.gradcheck import GradientError, check_op
+from tinyhpe.checks import check_op
+from tinyhpe.gradcheck import GradientError
 from tinyhpe.tensor import Op
 
 

@@ -5,6 +5,7 @@ import functools
 import torch
 from torch import nn
 
+from tinyhpe.datasets.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from tinyhpe.nn.resnet import NETWORKS, STEMS, Bottleneck
 
 # for bench.cuda.milliseconds
@@ -54,25 +55,33 @@ def build(name, outputs, stem):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, outputs))
 
 
-def step(workload, channels_last, outputs, device="cpu", precision="float32"):
+def step(workload, images, poses, channels_last, device="cpu", precision="float32"):
     """Return a function that does the work of workloads.our_step once, eagerly, with torch's fused Adam.
 
     Args:
+        images, poses: of workloads.example, as many as in a batch.
         precision: of matrix products and convolutions on a GPU; "tf32", or "float16": torch's mixed precision with
             its loss scaling. (Left alone, torch takes TF32 for convolutions, float32 for other products.)
     """
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     float16 = precision == "float16"
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = build(workload.network, outputs, workload.stem).to(device, memory_format=layout)
-    images = torch.randn(workload.batch, 3, workload.size, workload.size).to(device, memory_format=layout)
-    targets = torch.zeros(workload.batch, outputs, device=device)
+    network = build(workload.network, poses.shape[1], workload.stem).to(device, memory_format=layout)
+    start = (images.shape[1] - workload.size) // 2
+    middle = slice(start, start + workload.size)
+    crops = torch.tensor(images[:, middle, middle].copy()).permute(0, 3, 1, 2).to(device)
+    mean, std = (torch.tensor(values).reshape(1, 3, 1, 1).to(device) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    targets = torch.tensor(poses / 30).to(device)
+
+    def prepared():
+        return ((crops - mean) / std).contiguous(memory_format=layout)
+
     if not workload.training:
         network.eval()
 
         def predict():
             with torch.inference_mode():
-                network(images)
+                return network(prepared()).cpu().numpy()
 
         return predict
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
@@ -81,7 +90,7 @@ def step(workload, channels_last, outputs, device="cpu", precision="float32"):
     def train():
         optimizer.zero_grad()
         with torch.autocast(device, torch.float16, enabled=float16):
-            loss = nn.functional.mse_loss(network(images), targets)
+            loss = nn.functional.mse_loss(network(prepared()), targets)
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()

@@ -1,82 +1,60 @@
-"""What is timed: training steps and predictions of a few networks on random images."""
+"""What is timed: training steps and predictions, through the functions that `tinyhpe train` and `predict` call."""
 
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
 
-from tinyhpe import backend, ops
-from tinyhpe.bench.ideas import EVERYTHING, with_undone
-from tinyhpe.fast.folded import FoldedResNet
-from tinyhpe.nn import resnet
-from tinyhpe.optim import Adam
-from tinyhpe.tensor import Tensor
-
-OUTPUTS = 3
+from tinyhpe import backend, methods
+from tinyhpe.datasets.crops import HeadCrops, crop_size
+from tinyhpe.train.run import Run
+from tinyhpe.train.settings import Settings
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A training step (forward, backward, Adam) or a prediction, of a network on random images."""
+    """A training step of direct regression (from bytes to new weights), or a prediction, of random crops."""
 
     network: str
     batch: int
-    size: int  # side of the images in pixels
+    size: int  # side of what the network sees, in pixels
     training: bool
     stem: str = "7x7"
-    textbook: bool = False  # with the plain twins of the fast ops
-    seconds: float = 10.0  # how long to measure, for each number of threads
+    seconds: float = 10.0  # how long to measure
 
 
 WORKLOADS = {
+    "r18n-default-train": Workload("r18n", 32, 48, True),  # what `tinyhpe train` does
     "r18n-train": Workload("r18n", 32, 64, True),
-    "r18n-3x3stem-train": Workload("r18n", 32, 64, True, stem="3x3", seconds=20),
+    "r18n-3x3stem-train": Workload("r18n", 32, 64, True, stem="3x3", seconds=15),
     "resnet50-train": Workload("resnet50", 8, 224, True, seconds=20),
     "r18n-predict": Workload("r18n", 1, 64, False, seconds=5),
     "resnet50-predict": Workload("resnet50", 1, 224, False),
-    "r18n-train-textbook": Workload("r18n", 32, 64, True, textbook=True),
 }
 
 
-def example(workload):
-    """Random images (N, S, S, 3) and targets (N, OUTPUTS)."""
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(workload.batch, workload.size, workload.size, 3)).astype(np.float32)
-    return images, np.zeros((workload.batch, OUTPUTS), np.float32)
+def example(workload, count):
+    """Random crops (count, S, S, 3), of which a network sees size x size pixels, and poses (count, 3)."""
+    rng, side = np.random.default_rng(0), crop_size(workload.size)
+    images = rng.integers(0, 256, (count, side, side, 3)).astype(np.uint8)
+    return images, rng.uniform(-60, 60, (count, 3)).astype(np.float32)
 
 
-def our_step(workload, device="cpu"):
+def our_step(workload, device="cpu", precision="float32"):
     """Return a function that does the work once with tinyhpe."""
-    network = resnet.build(workload.network, OUTPUTS, workload.stem).to(device)
-    images, targets = (backend.to_device(array, device) for array in example(workload))
     if not workload.training:
-        folded = FoldedResNet(network.eval())
-        return lambda: folded(images)
-    optimizer = Adam(network.parameters())
-
-    def update(images, targets):
-        loss = ops.mse(network(Tensor(images)), targets)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss.data
-
-    def step():
-        update(images, targets)
-
-    return with_undone(EVERYTHING, step) if workload.textbook else step
-
-
-def beside_torch(ours, default, other):
-    """The columns of a row that compare times in milliseconds; torch's are None where torch is not measured.
-
-    Args:
-        default, other: torch in its default memory layout, and with channels last.
-    """
-    best = default and min(default, other)
-    return {
-        "ours_ms": ours,
-        "torch_ms": default,
-        "torch_best_ms": best,
-        "ratio_default": default and default / ours,
-        "ratio_best": best and best / ours,
-    }
+        model = methods.build("direct", workload.network, workload.stem, workload.size).to(device)
+        images, _ = example(workload, workload.batch)
+        return lambda: model.predict(images)
+    images, poses = example(workload, 2 * workload.batch)
+    settings = Settings(
+        method="direct",
+        network=workload.network,
+        stem=workload.stem,
+        input_size=workload.size,
+        batch_size=workload.batch,
+        precision=precision,
+    )
+    run = Run(settings, HeadCrops(images, poses, list(map(str, range(len(poses))))), tempfile.gettempdir(), device)
+    batch = [backend.to_device(array, device) for array in run.loader.make(0, 0)]
+    return lambda: run.step(*batch)

@@ -16,12 +16,7 @@ class Pool2d:
 
     @staticmethod
     def samples(rng):
-        for height, width, kernel, stride, padding in [
-            (4, 5, 2, 2, 0),
-            (5, 4, 3, 2, 1),
-            (5, 5, 2, 1, 1),
-            (4, 4, 1, 3, 0),
-        ]:
+        for height, width, kernel, stride, padding in (4, 5, 2, 2, 0), (5, 4, 3, 2, 1), (5, 5, 2, 1, 1):
             settings = {"kernel": kernel, "stride": stride, "padding": padding}
             x = distinct(rng, 2, height, width, 2)  # so there are no ties
             yield Sample((x,), settings, analytic=False)
