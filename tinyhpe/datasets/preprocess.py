@@ -51,7 +51,7 @@ def unvaried(images, size):
     check_images(images, size)
     xp, start = array_module(images), (images.shape[1] - size) // 2
     middle = slice(start, start + size)
-    return normalised(xp, xp.array(images[:, middle, middle], np.float32, order="C"))
+    return normalised(xp, xp.ascontiguousarray(images[:, middle, middle], np.float32))
 
 
 def normalised(xp, pixels):
