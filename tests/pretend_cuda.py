@@ -1,7 +1,7 @@
 """A GPU for machines without one: what the engine uses of CuPy, and of the library cuBLAS, done by the CPU.
 
 The arrays are lesson 1's pretended ones, as strict as CuPy about NumPy arrays that come near them. The kernels are
-those of ops/kernels.cu, run by tinyhpe.fast.cuda.emulator.
+those of fast/cuda/kernels, run by tinyhpe.fast.cuda.emulator.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from scipy.linalg import blas
 from tests.test_tensor import pretend_gpu
 from tinyhpe import backend
 from tinyhpe.errors import InputError
-from tinyhpe.fast.cuda import cublas, kernels
+from tinyhpe.fast.cuda import cublas, launch
 from tinyhpe.fast.cuda.emulator import CpuModule
 
 
@@ -152,13 +152,13 @@ def cupy(request, monkeypatch):
         library = cublas.Cublas(module, PretendCublas())
         monkeypatch.setattr(cublas, "cublas", lambda: library)
         monkeypatch.setattr(EmulatedModule, "launches", [])
-        kernels.cuda_module.cache_clear()
+        launch.module.cache_clear()
         try:
-            kernels.cuda_module()
+            launch.module()
         except InputError as reason:
             pytest.skip(str(reason))
         yield module
-        kernels.cuda_module.cache_clear()
+        launch.module.cache_clear()
 
 
 def complete(module):
@@ -170,7 +170,10 @@ def complete(module):
             Recording.refuse("a copy from the CPU")
         return as_array(value, dtype)
 
-    module.asarray = module.array = asarray
+    def array(value, dtype=None, order="K"):
+        return recordable(np.array)(asarray(value), dtype, order=order)
+
+    module.asarray, module.array = asarray, array
     module.empty, module.RawModule, module.add = poisoned(module.empty), EmulatedModule, recordable(np.add)
     module.add.at = recordable(np.add.at)
     module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=recordable(as_strided)))

@@ -13,7 +13,7 @@ import pytest
 from tests.pretend_cuda import PretendCublas
 from tinyhpe import backend
 from tinyhpe.errors import InputError
-from tinyhpe.fast.cuda import cublas
+from tinyhpe.fast.cuda import cublas, precision
 
 
 class FakeArray:
@@ -87,18 +87,21 @@ def test_the_installed_packages_with_cupy_in_them_are_found_by_name(monkeypatch)
 
 @pytest.mark.parametrize("name", ["tf32", "float16"])
 def test_another_precision_is_for_gpus_that_have_it_and_for_the_whole_process(monkeypatch, name):
-    monkeypatch.setattr(backend, "precision", "float32")
+    monkeypatch.setattr(precision, "_chosen", "float32")
     for cupy, reason, message in [
-        (None, "there is none", "no usable GPU: there is none; use --device cpu"),
-        (fake_cupy(capability="75"), "", r"TF32 needs .* 8\.0 .* this one is of 7\.5; use --precision float32"),
+        (None, "there is none", "no usable GPU: there is none"),
+        (fake_cupy(capability="75"), "", r"TF32 needs .* 8\.0 .* this one is of 7\.5; use the precision float32"),
     ][: 2 if name == "tf32" else 1]:
         monkeypatch.setattr(backend, "probe_cuda", lambda found=(cupy, reason): found)
         with pytest.raises(InputError, match=message):
-            backend.use_precision(name)
-        assert backend.precision == "float32"
+            precision.use_precision(name)
+        assert precision.precision() == "float32"
     monkeypatch.setattr(backend, "probe_cuda", lambda: (fake_cupy(), ""))
-    backend.use_precision(name)
-    assert backend.precision == name
+    precision.use_precision(name)
+    assert precision.precision() == name
+    with pytest.raises(InputError, match="unknown precision 'fp16': use one of float32, tf32, float16"):
+        precision.use_precision("fp16")
+    assert precision.precision() == name
 
 
 GPU_SCRIPT = Path(__file__).parents[1] / ".ci" / "gpu"
@@ -153,5 +156,7 @@ def test_cublas_that_is_missing_or_fails_is_one_clear_line(monkeypatch, found):
     library.cublasCreate_v2 = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda handle: 7)
     monkeypatch.setattr(ctypes, "CDLL", lambda path: library)
     reason = "cublasCreate_v2 failed: CUBLAS_STATUS_INVALID_VALUE" if found else 'Failure finding "libcublas.so"'
-    with pytest.raises(InputError, match=re.escape(f"cuBLAS does not work here ({reason}); use --device cpu")):
+    with pytest.raises(
+        InputError, match=re.escape(f"cuBLAS does not work here ({reason}); stay on the device 'cpu'")
+    ):
         cublas.cublas.__wrapped__()

@@ -1,22 +1,26 @@
 """The emulator sees what is wrong with a kernel, and NVRTC compiles all of ours: no GPU is needed for either."""
 
 import functools
+import re
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from tinyhpe.errors import InputError
-from tinyhpe.fast.cuda import emulator, kernels
+from tinyhpe.fast.cuda import conv, emulator, launch, norm
 from tinyhpe.fast.cuda.emulator import CpuModule, KernelError, nvrtc
+from tinyhpe.fast.cuda.pairs import CudaPairwiseOrder
+from tinyhpe.ops.pairs import PairwiseOrder
 
-KERNELS = kernels.SOURCE.read_text()
+KERNELS = launch.source()
 
 
 @pytest.fixture(autouse=True)
 def needs_a_compiler(request):
     """Skip, with the reason, where g++ is missing."""
     try:
-        compile_once('extern "C" __global__ void nothing(int n) {}')
+        compile_once(SMALL)
     except InputError as reason:
         pytest.skip(str(reason))
 
@@ -26,106 +30,134 @@ def compile_once(text):
     return CpuModule(text)
 
 
-def statistics_are_right(module):
+def statistics_are_right():
     x = np.random.default_rng(0).standard_normal((500, 20), dtype=np.float32)
-    mean, var = kernels.batch_statistics(module, x, np.zeros(20, np.float32), np.ones(20, np.float32), 0.1)
+    mean, var = norm.batch_statistics(x, np.zeros(20, np.float32), np.ones(20, np.float32), 0.1)
     return np.allclose(mean, x.mean(axis=0), atol=1e-5) and np.allclose(var, x.var(axis=0), rtol=1e-4)
 
 
-def ranking_is_right(module):
+def ranking_is_right():
     rng = np.random.default_rng(0)
-    scores, levels = rng.standard_normal((300, 1), dtype=np.float32), rng.integers(0, 4, (300, 1)).astype(np.int32)
-    _, gradient = kernels.rank_pairs(module, scores, levels)
-    wanted = 1 / (1 + np.exp(scores.T - scores)) - 0.5 * (1 + np.sign(levels - levels.T))
-    return np.allclose(gradient[:, 0], wanted.sum(axis=1) * 2 / (300 * 299), atol=1e-6)
+    scores, levels = rng.standard_normal(300, dtype=np.float32), rng.integers(0, 4, 300)
+    op = PairwiseOrder(levels)
+    CudaPairwiseOrder.forward(op, np, scores)
+    wanted = 1 / (1 + np.exp(scores - scores[:, None])) - 0.5 * (1 + np.sign(levels[:, None] - levels))
+    return np.allclose(op.gradient, wanted.sum(axis=1) * 2 / (300 * 299), atol=1e-6)
 
 
-def col2im_is_right(module):
+def col2im_is_right():
     columns = np.ones((2 * 5 * 5, 9 * 3), np.float32)
     dx = np.empty((2, 5, 5, 3), np.float32)
-    kernels.col2im(module, columns, dx, 3, 1, 1)
+    conv.col2im(columns, dx, 3, 1, 1)
     rows = np.array([2, 3, 3, 3, 2])  # windows that cover a row
     return np.array_equal(dx, np.broadcast_to((rows[:, None] * rows)[:, :, None], dx.shape))
 
 
-PLANTED = {  # name: (text in kernels.cu, what replaces it, a check of the kernel, how the bug shows)
+IS_RIGHT = {"norm": statistics_are_right, "pairs": ranking_is_right, "conv": col2im_is_right}
+PLANTED = {  # name: (family of kernels, a part of its text, what replaces it, how the bug shows)
     "a barrier removed before a reduction": (
+        "norm",
         "    sums_b[me] = b;\n    __syncthreads();\n",
         "    sums_b[me] = b;\n",
-        statistics_are_right,
         "the result is another one when",
     ),
     "a barrier removed after a tile was loaded": (
+        "pairs",
         "        __syncthreads();  // the tile is complete\n",
         "",
-        ranking_is_right,
         "the result is another one when",
     ),
     "a barrier removed before a tile is loaded over": (
+        "pairs",
         "        __syncthreads();  // nobody reads it any more\n",
         "",
-        ranking_is_right,
         "the result is another one when",
     ),
     "a barrier moved into an if": (
+        "norm",
         "            sums_b[me] += sums_b[me + half * blockDim.x];\n        }\n        __syncthreads();\n",
         "            sums_b[me] += sums_b[me + half * blockDim.x];\n        __syncthreads();\n        }\n",
-        statistics_are_right,
         "deadlock in block",
     ),
     "a return before a barrier": (
+        "norm",
         "    if (c < channels) {\n        float origin",
         "    if (c >= channels) return;\n    {\n        float origin",
-        statistics_are_right,
         "deadlock in block",
     ),
     "a read one beyond the end": (
+        "pairs",
         "k < blockDim.x && start + k < n",
         "k < blockDim.x && start + k <= n",
-        ranking_is_right,
         "wrong result",
     ),
     "half of a shared array not initialised": (
+        "norm",
         "    sums_a[me] = a;\n",
         "    if (threadIdx.y < blockDim.y / 2) sums_a[me] = a;\n",
-        statistics_are_right,
         "wrong result",
     ),
     "a write one beyond the end": (
+        "conv",
         "    dx[i] = sum;\n",
         "    dx[i + 1] = sum;\n",
-        col2im_is_right,
         "wrote outside",
     ),
     "a bounds check missing": (
+        "conv",
         "    if (i >= (long long)images * height * width * channels) return;\n",
         "",
-        col2im_is_right,
         "wrote outside",
     ),
 }
 
 
-def verdict(text, is_right):
-    try:
-        return "right" if is_right(compile_once(text)) else "wrong result"
-    except KernelError as error:
-        return str(error)
+def with_bug(name):
+    """The kernels of a family, and what they share with the others, with a planted bug."""
+    family, right, wrong, _ = PLANTED[name]
+    text = "".join((launch.FOLDER / f"{part}.cu").read_text() for part in ("common", family))
+    mutant = text.replace(right, wrong)
+    assert mutant != text, f"the kernel has changed: plant the bug anew, {name}"
+    return mutant
 
 
-@pytest.mark.parametrize("is_right", [statistics_are_right, ranking_is_right, col2im_is_right])
-def test_the_kernels_as_they_are_pass_the_checks_that_planted_bugs_fail(is_right):
-    assert verdict(KERNELS, is_right) == "right"
+@functools.cache
+def compile_all_bugs():
+    """All the mutants in one text, since to compile takes longest: in namespaces, the kernels' names numbered."""
+    numbered = []
+    for number, text in enumerate(map(with_bug, PLANTED)):
+        for kernel in emulator.kernel_parameters(text):
+            text = re.sub(rf"\b{kernel}\b", f"{kernel}_{number}", text)
+        numbered.append(f"namespace bug_{number} {{\n{text}\n}}\nusing namespace bug_{number};\n")
+    return CpuModule("".join(numbered))
+
+
+@pytest.mark.parametrize("family", IS_RIGHT)
+def test_the_kernels_as_they_are_pass_the_checks_that_planted_bugs_fail(monkeypatch, family):
+    monkeypatch.setattr(launch, "module", lambda: compile_once(KERNELS))
+    assert IS_RIGHT[family]()
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_bug_is_seen(name):
-    right, wrong, is_right, symptom = PLANTED[name]
-    mutant = KERNELS.replace(right, wrong)
-    assert mutant != KERNELS, "kernels.cu has changed: plant the bug anew"
-    assert symptom in verdict(mutant, is_right)
+def test_a_planted_bug_is_seen(monkeypatch, name):
+    module, number = compile_all_bugs(), list(PLANTED).index(name)
+    named = mock.Mock(get_function=lambda kernel: module.get_function(f"{kernel}_{number}"))
+    monkeypatch.setattr(launch, "module", lambda: named)
+    family, _, _, symptom = PLANTED[name]
+    try:
+        seen = "right" if IS_RIGHT[family]() else "wrong result"
+    except KernelError as error:
+        seen = str(error)
+    assert symptom in seen
 
 
+SPLIT = """extern "C" __global__ void split(float* y) {
+    if (threadIdx.x < 7)
+        __syncthreads();
+    else
+        __syncthreads();
+}
+"""
 SUMS = """extern "C" __global__ void sums(const float* x, float* total, int* count, int n) {
     extern __shared__ float warps[];
     int i = blockIdx.x * blockDim.x + threadIdx.x, lane = threadIdx.x % 32;
@@ -136,11 +168,31 @@ SUMS = """extern "C" __global__ void sums(const float* x, float* total, int* cou
     if (threadIdx.x == 0)
         for (int warp = 0; warp < blockDim.x / 32; ++warp) atomicAdd(total, warps[warp]);
     if (i < n) atomicAdd(count, 1);
-}"""
+}
+"""
+PEEK = """extern "C" __global__ void peek(const float* x, float* y) {
+    __shared__ float fixed[8];
+    extern __shared__ float sized[];
+    y += 4 * blockIdx.x;
+    y[0] = fixed[5], y[1] = sized[1], y[2] = x[3], y[3] = x[-1];
+    fixed[5] = sized[1] = 1;
+}
+"""
+NUMBER = """extern "C" __global__ void number(int* out) {
+    int block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+    int thread = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
+    out[block * blockDim.x * blockDim.y * blockDim.z + thread] = 100 * block + thread;
+}
+"""
+FILL = """extern "C" __global__ void fill(float* y, int n) {
+    if (threadIdx.x < n) y[threadIdx.x] = rsqrtf(4.0f);
+}
+"""
+SMALL = SPLIT + SUMS + PEEK + NUMBER + FILL  # in one text: to compile takes longer than all else
 
 
-def run(text, name, *args, grid=(1,), block=(64,), shared_mem=0):
-    compile_once(text).get_function(name)(grid, block, args, shared_mem=shared_mem)
+def run(name, *args, grid=(1,), block=(64,), shared_mem=0):
+    compile_once(SMALL).get_function(name)(grid, block, args, shared_mem=shared_mem)
 
 
 def test_the_example_of_the_documentation_runs():
@@ -153,49 +205,31 @@ def test_the_example_of_the_documentation_runs():
 def test_shuffles_dynamic_shared_memory_and_atomics_work_as_on_a_gpu():
     x = np.random.default_rng(0).standard_normal(1000, dtype=np.float32)
     total, count = np.zeros(1, np.float32), np.zeros(1, np.int32)
-    run(SUMS, "sums", x, total, count, np.int32(1000), grid=(8,), block=(128,), shared_mem=16)
+    run("sums", x, total, count, np.int32(1000), grid=(8,), block=(128,), shared_mem=16)
     np.testing.assert_allclose(total, x.sum(dtype=np.float64), rtol=1e-4)
     assert count == 1000
 
 
 def test_what_nobody_has_written_is_nan_in_every_block():
-    text = """extern "C" __global__ void peek(const float* x, float* y) {
-        __shared__ float fixed[8];
-        extern __shared__ float sized[];
-        y += 4 * blockIdx.x;
-        y[0] = fixed[5], y[1] = sized[1], y[2] = x[3], y[3] = x[-1];
-        fixed[5] = sized[1] = 1;
-    }"""
     y = np.zeros(12, np.float32)
-    run(text, "peek", np.zeros(3, np.float32), y, grid=(3,), block=(1,), shared_mem=8)
+    run("peek", np.zeros(3, np.float32), y, grid=(3,), block=(1,), shared_mem=8)
     assert np.isnan(y).all()
 
 
 def test_threads_and_blocks_have_three_dimensions():
-    text = """extern "C" __global__ void number(int* out) {
-        int block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
-        int thread = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
-        out[block * blockDim.x * blockDim.y * blockDim.z + thread] = 100 * block + thread;
-    }"""
     out = np.empty((24, 30), np.int32)
-    run(text, "number", out, grid=(2, 3, 4), block=(5, 3, 2))
+    run("number", out, grid=(2, 3, 4), block=(5, 3, 2))
     np.testing.assert_array_equal(out, 100 * np.arange(24)[:, None] + np.arange(30))
 
 
 def test_writing_past_the_dynamic_shared_memory_is_seen():
     with pytest.raises(KernelError, match="past the end of the dynamic shared memory"):
-        run(SUMS, "sums", *(np.zeros(64, t) for t in "ffi"), np.int32(64), block=(128,), shared_mem=12)
+        run("sums", *(np.zeros(64, t) for t in "ffi"), np.int32(64), block=(128,), shared_mem=12)
 
 
 def test_waiting_at_two_different_barriers_names_both_lines():
-    text = """extern "C" __global__ void split(float* y) {
-        if (threadIdx.x < 7)
-            __syncthreads();
-        else
-            __syncthreads();
-    }"""
     with pytest.raises(KernelError, match=r"two different barriers in block .* of lines 3 and 5"):
-        run(text, "split", np.zeros(1, np.float32))
+        run("split", np.zeros(1, np.float32))
 
 
 def test_a_compile_error_names_its_line():
@@ -214,9 +248,16 @@ def test_a_compile_error_names_its_line():
     ],
 )
 def test_arguments_that_a_gpu_would_misread_are_refused(args, error):
-    text = 'extern "C" __global__ void fill(float* y, int n) { if (threadIdx.x < n) y[threadIdx.x] = 1; }'
     with pytest.raises((TypeError, ValueError), match=error):
-        run(text, "fill", *args)
+        run("fill", *args)
+
+
+def test_the_shim_compiles_where_the_c_library_has_an_rsqrtf_of_its_own():  # glibc 2.42
+    code = emulator.cpp_text(FILL, emulator.kernel_parameters(FILL))
+    assert emulator.build('#include <math.h>\nextern "C" float rsqrtf(float) noexcept;\n' + code).exists()
+    y = np.zeros(3, np.float32)
+    run("fill", y, np.int32(2))
+    np.testing.assert_array_equal(y, [0.5, 0.5, 0])
 
 
 def test_a_compiled_kernel_is_kept_and_without_a_compiler_the_error_says_what_to_do(monkeypatch, tmp_path):

@@ -1,6 +1,6 @@
-"""Every CUDA kernel against the NumPy path that it must equal: on the CPU, and on a GPU where there is one.
+"""Every CUDA kernel against the plain op that it must equal: on the CPU, and on a GPU where there is one.
 
-The oracle is the engine in float64, whose own gradients are proved in test_ops.py.
+The oracle is the plain engine in float64, whose own gradients are proved in test_ops.py.
 """
 
 import contextlib
@@ -10,37 +10,50 @@ import numpy as np
 import pytest
 
 from tinyhpe import backend, ops, optim
-from tinyhpe.datasets import preprocess as nn_images
 from tinyhpe.errors import InputError
-from tinyhpe.fast.cuda import kernels
+from tinyhpe.fast.cuda import conv, launch, norm
+from tinyhpe.fast.cuda.adam import CudaAdam, adapt_scale, unscale
 from tinyhpe.fast.cuda.emulator import CpuModule
+from tinyhpe.fast.cuda.norm import CudaBatchNorm
+from tinyhpe.fast.cuda.pairs import CudaPairwiseOrder
+from tinyhpe.fast.cuda.pool import CudaMaxPool2d
 from tinyhpe.nn.module import Parameter
+from tinyhpe.ops.norm import BatchNorm
+from tinyhpe.ops.pairs import PairwiseOrder
+from tinyhpe.ops.pool import MaxPool2d
 from tinyhpe.tensor import Tensor
+from tinyhpe.ways import plain
 
 EPS = float(np.finfo(np.float32).eps)
 
 
 @functools.cache
 def cpu_module():
-    return CpuModule(kernels.SOURCE.read_text())
+    return CpuModule(launch.source())
 
 
 class Cuda:
-    """Calls functions of kernels.py with NumPy arrays, on one of the two backends."""
+    """Runs kernels on NumPy arrays, on "cpu" (emulated) or "cuda"."""
 
-    def __init__(self, module, device):
-        self.module, self.device = module, device
+    def __init__(self, device):
+        self.xp, self.device = backend.device_module(device), device
 
     def array(self, value):
         return backend.to_device(value, self.device) if isinstance(value, np.ndarray) else value
 
-    def __call__(self, function, *args, **settings):
-        """Run it; return its arrays as NumPy arrays."""
-        settings = {name: self.array(value) for name, value in settings.items()}
-        result = function(self.module, *[self.array(arg) for arg in args], **settings)
-        if isinstance(result, tuple):
-            return tuple(None if array is None else backend.to_numpy(array) for array in result)
-        return backend.to_numpy(result)
+    def __call__(self, function, *args):
+        """Call a function with the arrays moved to the device; return its arrays as NumPy arrays."""
+        results = function(*map(self.array, args))
+        if isinstance(results, tuple):
+            return [None if array is None else np.asarray(backend.to_numpy(array)) for array in results]
+        return backend.to_numpy(results)
+
+    def way(self, way, op, inputs, g):
+        """Value and gradients of an op, by a way of it; an array g is the value's gradient."""
+        op.needs = (True,) * len(inputs)
+        value = way.forward(op, self.xp, *map(self.array, inputs))
+        gradients = way.backward(op, self.xp, self.array(g))
+        return [backend.to_numpy(self.xp.asarray(array)) for array in (value, *gradients)]
 
 
 @pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
@@ -49,14 +62,15 @@ def cuda(request, monkeypatch):
     memory = contextlib.nullcontext()
     if request.param == "emulated":
         try:
-            module, xp = cpu_module(), np
+            cpu_module()
         except InputError as reason:
             pytest.skip(str(reason))
+        xp = np
+        monkeypatch.setattr(launch, "module", cpu_module)
     else:
         xp, reason = backend.probe_cuda()
         if xp is None:
             pytest.skip(reason)
-        module = kernels.cuda_module()
         memory = xp.cuda.using_allocator(None)  # no pool: so compute-sanitizer sees where each array ends
     empty = xp.empty
 
@@ -67,8 +81,8 @@ def cuda(request, monkeypatch):
         return array
 
     monkeypatch.setattr(xp, "empty", poisoned)
-    with memory:
-        yield Cuda(module, "cpu" if xp is np else "cuda")
+    with memory, plain():
+        yield Cuda("cpu" if xp is np else "cuda")
 
 
 def float32(rng, *shape):
@@ -105,7 +119,7 @@ def test_im2col_lays_out_every_window_as_a_row(cuda, dtype, geometry):
     padded = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), (1, 2))[:, ::stride, ::stride]
     wanted = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, k * k * shape[3])
-    columns = cuda(kernels.im2col, x, k, stride, padding)
+    columns = cuda(conv.im2col, x, k, stride, padding)
     assert columns.dtype == dtype
     np.testing.assert_array_equal(columns, wanted)
 
@@ -120,11 +134,11 @@ def test_im2col_and_col2im_are_a_convolution_and_its_gradients(cuda, geometry):
     g = float32(rng, *y.shape)
     y.backward(g.astype(np.float64))
     matrix, g_rows = weight.reshape(-1, 4), g.reshape(-1, 4)
-    columns = cuda(kernels.im2col, x, k, stride, padding)
+    columns = cuda(conv.im2col, x, k, stride, padding)
     assert_close((columns @ matrix).reshape(y.shape), y.numpy(), 2 * len(matrix))
     assert_close((columns.T @ g_rows).reshape(weight.shape), oracle[1].grad, 2 * len(g_rows))
     dx = cuda.array(np.full(shape, np.nan, np.float32))
-    kernels.col2im(cuda.module, cuda.array(g_rows @ matrix.T), dx, k, stride, padding)
+    conv.col2im(cuda.array(g_rows @ matrix.T), dx, k, stride, padding)
     assert_close(backend.to_numpy(dx), oracle[0].grad, 8 * k * k)
 
 
@@ -138,18 +152,25 @@ def test_max_pool_and_its_gradient(cuda, geometry, ties):
     wanted = ops.max_pool2d(oracle, k, stride, padding)
     g = rng.integers(-8, 8, wanted.shape).astype(np.float32)  # whole numbers: their sums are exact
     wanted.backward(g.astype(np.float64))
-    y, winners = cuda(kernels.max_pool, x, k, stride, padding)
+    y, dx = cuda.way(CudaMaxPool2d, MaxPool2d(k, stride, padding), [x], g)
     np.testing.assert_array_equal(y, wanted.numpy())
-    dx = cuda(kernels.max_pool_backward, g, winners, tuple(shape), k, stride, padding)
     np.testing.assert_array_equal(dx, oracle.grad)
 
 
 def test_a_nan_is_not_hidden_by_a_kernel(cuda):
     x = np.ones((1, 2, 2, 1), np.float32)
-    x[0, 1, 0, 0] = np.nan
+    x[0, 1, 0, 0] = x[0, 1, 1, 0] = np.nan
+    y, dx = cuda.way(CudaMaxPool2d, MaxPool2d(2, 2), [x], np.ones((1, 1, 1, 1), np.float32))
+    assert np.isnan(y).all()
+    np.testing.assert_array_equal(dx.ravel(), [0, 0, 1, 0])  # of two the first takes the gradient, as in ops
     one = np.ones(1, np.float32)
-    assert np.isnan(cuda(kernels.max_pool, x, 2, 2, 0)[0]).all()
-    assert np.isnan(cuda(kernels.batch_norm, x, one, one, one, one, 1e-5, relu=True)[0, 1, 0, 0])
+    y, *_ = cuda.way(CudaBatchNorm, batch_norm_of(cuda, one, one, relu=True), [x, one, one], x)
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(x))
+
+
+def batch_norm_of(cuda, mean, var, training=False, **settings):
+    """The op; mean and var, the running ones, are moved to the device."""
+    return BatchNorm(cuda.array(mean), cuda.array(var), training, **settings)
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -161,13 +182,13 @@ def test_batch_norm_with_residual_and_relu_and_all_its_gradients(cuda, shape, tr
     x, gamma, beta = 3 + 2 * float32(rng, *shape), float32(rng, channels) + 2, float32(rng, channels)
     residual = [float32(rng, *shape)] * with_residual
     running = [float32(rng, channels), rng.uniform(1, 2, channels).astype(np.float32)]
-    eps, momentum = 1e-5, 0.2
+    settings = {"momentum": 0.2, "eps": 1e-5}
 
     def forward(tensors, running, relu):
-        settings = {"momentum": momentum, "eps": eps, "relu": relu}
-        return ops.batch_norm(*tensors[:3], *running, training, *tensors[3:], **settings)
+        return ops.batch_norm(*tensors[:3], *running, training, *tensors[3:], relu=relu, **settings)
 
-    oracle = tensors(x, gamma, beta, *residual)
+    inputs = [x, gamma, beta, *residual]
+    oracle = tensors(*inputs)
     before_relu = forward(oracle, [array.astype(np.float64) for array in running], relu=False).numpy()
     wanted_running = [array.astype(np.float64) for array in running]
     wanted = forward(oracle, wanted_running, relu)
@@ -176,92 +197,91 @@ def test_batch_norm_with_residual_and_relu_and_all_its_gradients(cuda, shape, tr
     wanted.backward(g.astype(np.float64))
 
     running = [cuda.array(array) for array in running]
-    mean, var = running
-    if training:
-        mean, var = kernels.batch_statistics(cuda.module, cuda.array(x), *running, momentum)
-    y = cuda(kernels.batch_norm, x, mean, var, gamma, beta, eps, *residual, relu=relu)
-    settings = {"y": y} if relu else {}
-    gradients = cuda(
-        kernels.batch_norm_backward, g, x, mean, var, gamma, eps, training, residual=with_residual, **settings
-    )
+    op = batch_norm_of(cuda, *running, training, relu=relu, **settings)
+    y, *gradients = cuda.way(CudaBatchNorm, op, inputs, g)
     for actual, expected in zip(running, wanted_running, strict=True):
         assert_close(backend.to_numpy(actual), expected, 8)
     # the normalisation makes roundings of x larger, by this much
-    scale = max(1, 1 / np.sqrt(backend.to_numpy(var).min() + eps))
+    scale = max(1, 1 / np.sqrt(backend.to_numpy(op.var).min() + op.eps))
     assert_close(y, wanted.numpy(), 16 * scale)
-    for tensor, gradient in zip(oracle, gradients, strict=False):
+    for tensor, gradient in zip(oracle, gradients, strict=True):
         assert_close(gradient, tensor.grad, 64 * scale**2)
-    assert with_residual or gradients[3] is None
-
-
-@pytest.mark.parametrize("relu", [False, True])
-@pytest.mark.parametrize("with_residual", [False, True])
-def test_bias_residual_and_relu_are_added_in_place(cuda, with_residual, relu):
-    rng = np.random.default_rng(3)
-    y, bias, residual = float32(rng, 5, 4, 7, 17), float32(rng, 17), float32(rng, 5, 4, 7, 17)
-    wanted = y.astype(np.float64) + bias + with_residual * residual
-    changed = cuda.array(y.copy())
-    kernels.add_bias(cuda.module, changed, cuda.array(bias), cuda.array(residual) if with_residual else None, relu)
-    assert_close(backend.to_numpy(changed), np.maximum(wanted, 0) if relu else wanted, 1)
 
 
 @pytest.mark.parametrize("most_slabs", [1, 3, 1024])
 def test_the_variance_survives_a_mean_ten_thousand_times_as_large(cuda, most_slabs, monkeypatch):
-    monkeypatch.setattr(kernels, "MOST_SLABS", most_slabs)
+    monkeypatch.setattr(norm, "MOST_SLABS", most_slabs)
     x = (10_000 + np.random.default_rng(4).normal(size=(4000, 5))).astype(np.float32)
     running = [cuda.array(np.zeros(5, np.float32)), cuda.array(np.ones(5, np.float32))]
-    mean, var = cuda(kernels.batch_statistics, x, *running, 0.1)
+    mean, var = cuda(norm.batch_statistics, x, *running, 0.1)
     np.testing.assert_allclose(mean, x.astype(np.float64).mean(axis=0), rtol=EPS)
     np.testing.assert_allclose(var, x.astype(np.float64).var(axis=0), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("n", "angles"), [(2, 1), (3, 3), (255, 1), (256, 2), (257, 3), (600, 1)])
-def test_the_ranking_loss_of_all_pairs_and_its_gradient(cuda, n, angles):
+def rank(cuda, scores, levels):
+    """The losses, and the gradient of their sum."""
+    return cuda.way(CudaPairwiseOrder, PairwiseOrder(cuda.array(levels)), [scores], np.ones((), np.float32))
+
+
+@pytest.mark.parametrize("shape", [(2,), (3, 3), (255, 1), (256, 2), (257, 3), (600,)])
+def test_the_ranking_loss_of_all_pairs_and_its_gradient(cuda, shape):
     rng = np.random.default_rng(5)
-    scores, levels = 4 * float32(rng, n, angles), rng.integers(0, 5, (n, angles)).astype(np.int32)
-    losses, gradient = cuda(kernels.rank_pairs, scores, levels)
-    for angle in range(angles):
-        (oracle,) = tensors(scores[:, angle])
-        wanted = ops.pairwise_order_loss(oracle, levels[:, angle])
-        wanted.backward()
-        np.testing.assert_allclose(losses[angle], wanted.item(), rtol=20 * EPS)
-        np.testing.assert_allclose(gradient[:, angle], oracle.grad, rtol=0, atol=20 * EPS * 2 / n)
+    scores, levels = 4 * float32(rng, *shape), rng.integers(0, 5, shape)
+    (oracle,) = tensors(scores)
+    wanted = ops.pairwise_order_loss(oracle, levels)
+    wanted.sum().backward()
+    losses, gradient = rank(cuda, scores, levels)
+    np.testing.assert_allclose(losses, wanted.numpy(), rtol=20 * EPS)
+    np.testing.assert_allclose(gradient, oracle.grad, rtol=0, atol=20 * EPS * 2 / len(scores))
+
+
+def test_the_gradient_of_a_pair_far_apart_in_the_right_order_is_small_but_not_lost(cuda):
+    _, gradient = rank(cuda, np.array([0, 20], np.float32), np.array([0, 2**40]))
+    np.testing.assert_allclose(gradient, np.array([1, -1]) / (1 + np.exp(20)), rtol=1e-6)
 
 
 def test_the_ranking_loss_of_scores_far_apart_is_finite(cuda):
-    scores, levels = np.array([[-1e4], [1e4]], np.float32), np.array([[1], [0]], np.int32)
-    losses, gradient = cuda(kernels.rank_pairs, scores, levels)
-    np.testing.assert_array_equal(losses, [2e4])
-    np.testing.assert_array_equal(gradient, [[-1], [1]])
+    loss, gradient = rank(cuda, np.array([-1e4, 1e4], np.float32), np.array([1, 0]))
+    assert loss == 2e4
+    np.testing.assert_array_equal(gradient, [-1, 1])
 
 
-@pytest.mark.parametrize("size", [1, 256, 1000])
-def test_adam_takes_the_steps_of_the_optimizer(cuda, size):
+def adam_on(cuda, start):
+    """A parameter on the device and an Adam for it, and a function that takes a step with a gradient (NumPy)."""
+    parameter = Parameter(cuda.array(start.copy()))
+    adam, moments = optim.Adam([parameter], lr=0.01), [cuda.array(np.zeros_like(start)) for _ in range(2)]
+
+    def step(gradient):
+        adam.steps += 1
+        CudaAdam.update(adam, parameter.data, cuda.array(gradient), *moments)
+
+    return [parameter.data, *moments], adam, step
+
+
+@pytest.mark.parametrize("shape", [(1,), (256,), (20, 50)])
+def test_adam_takes_the_steps_of_the_optimizer(cuda, shape):
     rng = np.random.default_rng(6)
-    start = float32(rng, size)
+    start = float32(rng, *shape)
     wanted = Parameter(start.astype(np.float64))
-    adam = optim.Adam([wanted], lr=0.01)
-    flat = [cuda.array(array) for array in (start, np.zeros_like(start), np.zeros_like(start))]
-    for step in range(1, 4):
-        gradient = float32(rng, size) * np.float32(10) ** rng.integers(-9, 1, size).astype(np.float32)
+    oracle = optim.Adam([wanted], lr=0.01)
+    arrays, _, step = adam_on(cuda, start)
+    for _ in range(3):
+        gradient = float32(rng, *shape) * np.float32(10) ** rng.integers(-9, 1, shape).astype(np.float32)
         wanted.grad = gradient.astype(np.float64)
-        adam.step()
-        rates = np.array([0.01 / (1 - 0.9**step), 1 / np.sqrt(1 - 0.999**step)], np.float32)
-        parameters, *moments = flat
-        arrays = parameters, cuda.array(gradient), *moments, cuda.array(rates), cuda.array(np.zeros((), np.int32))
-        kernels.adam(cuda.module, *arrays, (0.9, 0.999), 1e-8)
-    for actual, expected in zip(flat, (wanted.data, adam.mean, adam.square), strict=True):
+        oracle.step()
+        step(gradient)
+    for actual, expected in zip(arrays, (wanted.data, *oracle.state[0].values()), strict=True):
         assert_close(backend.to_numpy(actual), expected, 4)
 
 
-@pytest.mark.parametrize("size", [1, 256, 1000])
-def test_adam_changes_no_bit_after_an_overflow(cuda, size):
-    before = [float32(np.random.default_rng(6), size) for _ in range(3)]
-    parameters, *moments = after = [cuda.array(array.copy()) for array in before]
-    gradient, rates = np.full(size, np.nan, np.float32), np.ones(2, np.float32)
-    arrays = parameters, cuda.array(gradient), *moments, cuda.array(rates), cuda.array(np.ones((), np.int32))
-    kernels.adam(cuda.module, *arrays, (0.9, 0.999), 1e-8)
-    assert [backend.to_numpy(array).tobytes() for array in after] == [array.tobytes() for array in before]
+def test_adam_changes_no_bit_after_an_overflow(cuda):
+    rng = np.random.default_rng(6)
+    arrays, adam, step = adam_on(cuda, float32(rng, 1000))
+    step(float32(rng, 1000))
+    before = [backend.to_numpy(array).tobytes() for array in arrays]
+    adam.numbers.overflow[...] = 1
+    step(np.full(1000, np.nan, np.float32))
+    assert [backend.to_numpy(array).tobytes() for array in arrays] == before
 
 
 @pytest.mark.parametrize("size", [1, 256, 1000])
@@ -273,7 +293,7 @@ def test_a_gradient_is_divided_by_the_scale_and_what_is_not_finite_is_noted(cuda
     for before in 0, 1:  # whoever has noted an overflow, it stays noted
         overflow = cuda.array(np.full((), before, np.int32))
         divided[...] = cuda.array(gradient)
-        kernels.unscale(cuda.module, divided, cuda.array(scale), overflow)
+        unscale(divided, cuda.array(scale), overflow)
         np.testing.assert_array_equal(backend.to_numpy(divided), gradient / scale)
         assert int(overflow) == (before or not np.isfinite(worst))
 
@@ -296,48 +316,37 @@ def test_the_scale_is_halved_by_an_overflow_and_doubled_after_three_steps_withou
     seen = [float(scale)]
     for happened in overflows:
         overflow[...] = happened == "x"
-        kernels.adapt_scale(cuda.module, scale, steps_without, overflow, growth_interval=3, largest=64)
+        adapt_scale(scale, steps_without, overflow, growth_interval=3, largest=64)
         assert int(overflow) == 0
         seen.append(float(scale))
     assert seen == scales
 
 
-def test_images_are_cropped_mirrored_brightened_and_normalised_as_on_the_cpu(cuda):
-    rng = np.random.default_rng(7)
-    images, size = rng.integers(0, 256, (5, 13, 13, 3), dtype=np.uint8), 9
-    variations = np.float32([[0, 0, 1, 1], [4, 4, 0, 0.3], [4, 0, 1, 1.7], [0, 4, 0, 1], [1, 3, 1, 1.2]])
-    statistics = nn_images.IMAGENET_MEAN, nn_images.IMAGENET_STD
-    out = cuda(kernels.prepare_images, images, variations, *statistics, size)
-    np.testing.assert_allclose(out, nn_images.prepare(images, variations, size), rtol=4 * EPS, atol=4 * EPS)
-
-
 def convolution(cuda, x, g):
     weight = float32(np.random.default_rng(9), 3, 3, 3, 3)
     dx = cuda.array(np.empty_like(x))
-    kernels.col2im(cuda.module, cuda.array(g.reshape(-1, 3) @ weight.reshape(-1, 3).T), dx, 3, 1, 1)
-    conv = functools.partial(ops.conv2d, weight=Tensor(weight.astype(np.float64)), padding=1)
-    return lambda v: conv(Tensor(v)).numpy(), backend.to_numpy(dx)
+    conv.col2im(cuda.array(g.reshape(-1, 3) @ weight.reshape(-1, 3).T), dx, 3, 1, 1)
+    forward = functools.partial(ops.conv2d, weight=Tensor(weight.astype(np.float64)), padding=1)
+    return lambda v: forward(Tensor(v)).numpy(), backend.to_numpy(dx)
 
 
 def max_pool(cuda, x, g):
-    _, winners = cuda(kernels.max_pool, x, 3, 1, 1)
-    dx = cuda(kernels.max_pool_backward, g, winners, x.shape, 3, 1, 1)
+    _, dx = cuda.way(CudaMaxPool2d, MaxPool2d(3, 1, 1), [x], g)
     return lambda v: ops.max_pool2d(Tensor(v), 3, 1, 1).numpy(), dx
 
 
 def batch_norm(cuda, x, g):
     running = np.zeros(3, np.float32), np.ones(3, np.float32)  # their update does not matter here
-    mean, var = cuda(kernels.batch_statistics, x, *running, 0.1)
-    dx, *_ = cuda(kernels.batch_norm_backward, g, x, mean, var, np.ones(3, np.float32), 1e-5, True)
+    op = batch_norm_of(cuda, *running, training=True)
+    _, dx, *_ = cuda.way(CudaBatchNorm, op, [x, np.ones(3, np.float32), np.zeros(3, np.float32)], g)
     return lambda v: ops.batch_norm(*map(Tensor, (v, np.ones(3), np.zeros(3))), *running, True).numpy(), dx
 
 
 def ranking(cuda, x, g):
-    levels = np.random.default_rng(9).integers(0, 4, (x.size, 1)).astype(np.int32)
-    _, gradient = cuda(kernels.rank_pairs, x.reshape(-1, 1), levels)
-    total = g.sum(dtype=np.float64)  # the loss is a scalar, of which (g * loss).sum() makes total * loss
-    dx = gradient.reshape(x.shape) * total
-    return lambda v: ops.pairwise_order_loss(Tensor(v.ravel()), levels[:, 0]).numpy(), dx
+    levels = np.random.default_rng(9).integers(0, 4, x.size)
+    _, gradient = rank(cuda, x.ravel(), levels)
+    dx = gradient.reshape(x.shape) * g.sum(dtype=np.float64)  # the loss is a scalar: (g * loss).sum()
+    return lambda v: ops.pairwise_order_loss(Tensor(v.ravel()), levels).numpy(), dx
 
 
 @pytest.mark.parametrize("pair", [convolution, max_pool, batch_norm, ranking])
@@ -354,14 +363,11 @@ def test_a_gradient_foretells_how_the_forward_pass_changes(cuda, pair):
 def test_arrays_that_a_kernel_would_misread_are_refused(cuda):
     x = np.zeros((2, 4, 4, 3), np.float32)
     with pytest.raises(TypeError, match="x is float64, the CUDA kernel reads float32"):
-        cuda(kernels.im2col, x.astype(np.float64), 3, 1, 1)
+        cuda(conv.im2col, x.astype(np.float64), 3, 1, 1)
     with pytest.raises(ValueError, match="not C-contiguous"):
-        kernels.im2col(cuda.module, cuda.array(x).transpose(0, 2, 1, 3), 3, 1, 1)
-    images, variations = np.zeros((1, 8, 9, 3), np.uint8), np.zeros((1, 4), np.float32)
-    with pytest.raises(ValueError, match=r"\(1, 8, 9, 3\), the CUDA kernel reads \(1, 8, 8, 3\)"):
-        cuda(kernels.prepare_images, images, variations, *np.ones((2, 3), np.float32), 5)
+        conv.im2col(cuda.array(x).transpose(0, 2, 1, 3), 3, 1, 1)
     with pytest.raises(ValueError, match="columns has the shape"):
-        cuda(kernels.col2im, np.zeros((3, 27), np.float32), x, 3, 1, 1)
+        cuda(conv.col2im, np.zeros((3, 27), np.float32), x, 3, 1, 1)
 
 
 def test_a_kernel_that_does_not_compile_on_the_gpu_is_one_clear_line(monkeypatch):
@@ -370,11 +376,11 @@ def test_a_kernel_that_does_not_compile_on_the_gpu_is_one_clear_line(monkeypatch
             assert "im2col" in code
 
         def compile(self):
-            raise RuntimeError("nvrtc: \n kernels.cu(7): error: identifier is undefined\n 1 error detected")
+            raise RuntimeError("nvrtc: \n conv.cu(7): error: identifier is undefined\n 1 error detected")
 
     cupy = type("cupy", (), {"RawModule": Broken})
     monkeypatch.setattr(backend, "probe_cuda", lambda: (cupy, ""))
-    kernels.cuda_module.cache_clear()
-    with pytest.raises(InputError, match=r"kernels.cu\(7\): error.*--device cpu") as error:
-        kernels.cuda_module()
+    launch.module.cache_clear()
+    with pytest.raises(InputError, match=r"conv.cu\(7\): error.*the device 'cpu'") as error:
+        launch.module()
     assert "\n" not in str(error.value)

@@ -13,11 +13,9 @@ import numpy as np
 from tinyhpe.errors import InputError
 
 CUPY_PACKAGES = ("cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x")
-OLDEST_GPU, OLDEST_WITH_TF32 = 7.5, 8.0  # compute capability
+OLDEST_GPU = 7.5  # compute capability
 
 NUMBERS = "biufc"  # kinds of dtypes
-
-precision = "float32"  # of matrix products on a GPU, see use_precision()
 
 
 def array_module(*arrays):
@@ -146,34 +144,6 @@ def installed_cupy_packages():
 def compute_capability(cupy):
     """What the GPU's generation can do, NVIDIA's number: 7.5 for a T4, 8.0 for an A100."""
     return int(cupy.cuda.Device().compute_capability) / 10  # a text, "75"
-
-
-def use_precision(name):
-    """Multiply float32 matrices on a GPU in another precision, from now on and in the whole process.
-
-    Conv2d and MatMul do so; all else stays float32. The factors are rounded to 11 significant bits instead of
-    24, for the GPU's tensor cores, and the products summed in float32.
-
-    Args:
-        name: "float32"; "tf32", which keeps the range of float32 (NVIDIA's TF32); or "float16", in which nothing
-            is smaller than 6e-8 or larger than 65504, so that training needs optim.LossScale.
-
-    Raises:
-        InputError: there is no usable GPU, or it is too old for TF32.
-    """
-    global precision
-    capability = compute_capability(device_module("cuda"))
-    if name == "tf32" and capability < OLDEST_WITH_TF32:
-        raise InputError(
-            f"TF32 needs a GPU of compute capability {OLDEST_WITH_TF32} (A100, RTX 30) or newer, this one is of "
-            f"{capability}; use --precision float32"
-        )
-    precision = name
-
-
-def factor_dtype():
-    """The dtype of matrices that a GPU multiplies, see use_precision()."""
-    return np.float16 if precision == "float16" else np.float32
 
 
 def device_module(device):

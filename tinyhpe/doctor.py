@@ -9,7 +9,6 @@ import numpy as np
 import tinyhpe
 from tinyhpe import backend, blas, methods
 from tinyhpe.errors import InputError
-from tinyhpe.fast.cuda import cublas, kernels
 from tinyhpe.files import cache_folder
 
 CHANGE_THE_SPEED = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
@@ -43,8 +42,10 @@ def describe_gpu():
     cupy, reason = backend.probe_cuda()
     if cupy is None:
         return [f"no: {reason}"]
+    from tinyhpe.fast.cuda import cublas, launch
+
     try:
-        kernels.cuda_module()
+        launch.module()
         cublas.cublas()
     except InputError as error:
         return [f"works for CuPy, but not for us: {error}"]

@@ -19,3 +19,5 @@ Conv2d.ways = ClippedConv, WinogradConv, ChunkedConv
 BatchNorm.ways = (ChunkedNorm,)
 MaxPool2d.ways = (PolyphasePool,)
 ResNet.ways = (FoldedResNet,)
+
+from tinyhpe.fast import cuda  # noqa: E402  last, so that its ways come first

@@ -1,6 +1,6 @@
 """Matrix products on a GPU, by NVIDIA's library cuBLAS. Called directly, since CuPy's `a @ b` stands in our way:
 
-1. it refuses while a CUDA graph is recorded (tinyhpe/cuda_graph.py);
+1. it refuses while a CUDA graph is recorded (graph.py);
 2. of float16 factors it rounds the sums to float16, too, and they are infinite beyond 65504;
 3. it can be asked for TF32 once in a process, and before all else.
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from tinyhpe import backend
 from tinyhpe.errors import InputError
+from tinyhpe.fast.cuda.precision import precision
 
 # the numbers that stand for these words in cublas_api.h and library_types.h
 AS_IT_IS, TRANSPOSED = 0, 1  # CUBLAS_OP_N, CUBLAS_OP_T
@@ -63,7 +64,7 @@ def cublas():
     except Exception as error:  # whatever cuda.pathfinder, the loader or cuBLAS say: the reason is what matters
         reason = str(error).split("\n")[0]
         raise InputError(
-            f"cuBLAS does not work here ({reason}); use --device cpu, and see `tinyhpe doctor`"
+            f"cuBLAS does not work here ({reason}); stay on the device 'cpu', and see `tinyhpe doctor`"
         ) from error
 
 
@@ -96,7 +97,7 @@ class Cublas:
         a, b = (
             array if by_rows(array) or by_rows(array.T) else self.cupy.ascontiguousarray(array) for array in (a, b)
         )
-        sums = TF32 if backend.precision == "tf32" else FLOAT32
+        sums = TF32 if precision() == "tf32" else FLOAT32
         stream = c_void_p(self.cupy.cuda.get_current_stream().ptr)
         self.call("cublasSetStream_v2", self.handle, stream)
         room = c_void_p(self.workspace.ptr), c_size_t(WORKSPACE_BYTES)

@@ -9,7 +9,7 @@ import contextlib
 import warnings
 
 from tinyhpe import backend
-from tinyhpe.train.memory import is_out_of_memory
+from tinyhpe.errors import is_out_of_memory
 
 
 class CudaGraph:

@@ -42,6 +42,8 @@ def load_library():
     if not found:
         return None, "NVRTC is not installed; run pip install nvidia-cuda-nvrtc (Linux)"
     try:
+        for needed in found[-1].parent.glob("libnvrtc-builtins.so.*"):  # which NVRTC itself may not find
+            ctypes.CDLL(str(needed))
         return ctypes.CDLL(str(found[-1])), ""
     except OSError as error:
         return None, f"NVRTC was found but does not load: {error}"

@@ -231,7 +231,8 @@ template <class T> static T atomicCAS(T* p, T expected, T value) { T old = *p; i
 
 #define __expf expf  // a GPU's is faster and less exact
 #define __logf logf
-static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
+#define rsqrtf one_over_root  // a name of its own, since glibc has an rsqrtf from 2.42 on
+static inline float one_over_root(float x) { return 1.0f / sqrtf(x); }
 static inline float __int_as_float(int bits) { float x; memcpy(&x, &bits, 4); return x; }
 static inline int __float_as_int(float x) { int bits; memcpy(&bits, &x, 4); return bits; }
 template <class T> static T __ldg(const T* p) { return *p; }
