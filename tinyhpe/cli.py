@@ -86,7 +86,7 @@ def make_parser(chosen=()):
 
 
 def add_train(command):
-    from tinyhpe.train.run import Settings
+    from tinyhpe.train import Settings
 
     command.argument_default = argparse.SUPPRESS  # what is not given is not among the options
     command.add_argument("--method", choices=methods.METHODS, help="default: siamese")
@@ -101,6 +101,7 @@ def add_train(command):
     balanced = argparse.BooleanOptionalAction
     command.add_argument("--balanced", action=balanced, help="draw rare poses more often (default)")
     command.add_argument("--seed", type=natural, help="default: 0")
+    command.add_argument("--init", metavar="FILE", help="weights to start from, of `train` or a published ResNet")
     add_device(command, argparse.SUPPRESS)
     command.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
     command.add_argument("--resume", action="store_true", default=False, help="go on from the checkpoint in --out")
@@ -152,7 +153,9 @@ def set_precision(precision, device):
         return
     if device == "cpu":
         raise InputError(f"--precision {precision} is for GPUs: add --device cuda")
-    backend.use_precision(precision)
+    from tinyhpe.fast.cuda.precision import use_precision
+
+    use_precision(precision)
 
 
 def number_type(kind, low, high, name):
@@ -175,19 +178,16 @@ learning_rate = number_type(float, 1e-9, 1.0, "number")
 
 
 def run_train(options):
-    from dataclasses import fields
+    from dataclasses import fields, replace
 
-    from tinyhpe.datasets import open_dataset
-    from tinyhpe.datasets.crops import crop_size
-    from tinyhpe.datasets.loader import default_workers
-    from tinyhpe.evaluation import evaluate
-    from tinyhpe.pose.metrics import table
-    from tinyhpe.train.run import CHECKPOINT, Interrupted, Run, Settings, read_settings, split
+    from tinyhpe.files import locked
+    from tinyhpe.train import CHECKPOINT, Settings, read_settings
 
     given = {f.name: getattr(options, f.name) for f in fields(Settings) if hasattr(options, f.name)}
     out = Path(options.out)
     if options.resume:
         settings = read_settings(out)
+        settings = replace(settings, data=given.pop("data", settings.data))  # which may have moved
         for name, value in given.items():
             if value != getattr(settings, name):
                 raise InputError(
@@ -196,11 +196,23 @@ def run_train(options):
                 )
     else:
         settings = Settings(**given)
-        if (out / CHECKPOINT).exists():
-            raise InputError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
     set_precision(settings.precision, options.device)
     backend.device_module(options.device)
-    make_folder(out)
+    with locked(make_folder(out)):
+        if not options.resume and (out / CHECKPOINT).exists():
+            raise InputError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
+        return train(out, settings, options)
+
+
+def train(out, settings, options):
+    """Train in the folder `out`, which is ours alone; returns a line for each file that could not be used."""
+    from tinyhpe.datasets import open_dataset
+    from tinyhpe.datasets.crops import crop_size
+    from tinyhpe.datasets.loader import default_workers
+    from tinyhpe.evaluation import evaluate
+    from tinyhpe.pose.metrics import table
+    from tinyhpe.train import Interrupted, Run, split
+
     crops, problems = open_dataset(settings.data, crop_size(settings.input_size), settings.heads, settings.seed)
     training, validation = split(crops)
     run = Run(settings, training, out, options.device, default_workers(options.device))
@@ -283,12 +295,14 @@ def run_bench(options):
     from tinyhpe import bench
 
     bench.clean_environment()
-    on_gpu = options.device == "cuda"
-    names = bench.cuda.TRAINED if on_gpu else (*bench.WORKLOADS, *bench.TABLES)
+    names, measure = (*bench.WORKLOADS, *bench.TABLES), bench.run
+    if options.device == "cuda":
+        from tinyhpe.bench import cuda
+
+        names, measure = cuda.TRAINED, cuda.run
     if options.workload not in (None, *names):
         raise InputError(f"unknown workload {options.workload!r}: choose one of {', '.join(names)}")
     report = bench.printer(sys.stderr if options.json else sys.stdout)
-    measure = bench.run_on_gpu if on_gpu else bench.run
     results = measure([options.workload] if options.workload else names, report)
     if options.json:
         say(json.dumps(results))

@@ -6,7 +6,7 @@ from tqdm import tqdm
 from tinyhpe.datasets import open_dataset
 from tinyhpe.datasets.crops import HeadCrops, crop_size
 from tinyhpe.errors import InputError
-from tinyhpe.pose.metrics import ANGLES, summary
+from tinyhpe.pose.metrics import summary
 from tinyhpe.prediction import as_model, predict_crops
 
 BATCH = 64
@@ -49,22 +49,3 @@ def evaluate(data="rendered", model=None, progress=True):
         )
     result = summary(np.concatenate(predicted), crops.poses[kept])
     return {"n": result["n"], "left_out": crops.left_out, **result, "problems": problems + unread}
-
-
-def plot_losses(history, path):
-    """Draw the loss of each angle over the epochs, one panel for each training stage, to a PNG file.
-
-    Args:
-        history: list of {"epoch", "stage", "yaw", "pitch", "roll"}, one for each epoch.
-    """
-    from matplotlib.figure import Figure  # slow to import, and no other command needs it
-
-    stages = list(dict.fromkeys(entry["stage"] for entry in history))
-    figure = Figure(figsize=(4.5 * len(stages), 3.2), layout="constrained")
-    for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
-        entries = [entry for entry in history if entry["stage"] == stage]
-        for angle in ANGLES:
-            axes.plot([e["epoch"] for e in entries], [e[angle] for e in entries], marker=".", label=angle)
-        axes.set(title=stage, xlabel="epoch", ylabel="loss")
-        axes.legend()
-    figure.savefig(path, dpi=120)

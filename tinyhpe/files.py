@@ -64,3 +64,39 @@ def said_to_user(path):
         raise InputError(
             f"cannot write {path}: {error.strerror or error}; free some space or choose another folder"
         ) from error
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Hold a folder for this process alone while the block runs; when the process dies, it is free again.
+
+    Raises:
+        InputError: another process holds it; the message names it.
+    """
+    with open(Path(folder) / ".lock", "a+") as file:
+        try:
+            lock(file)
+        except (BlockingIOError, PermissionError):  # of Linux and macOS, and of Windows
+            file.seek(0)
+            raise InputError(
+                f"{folder} is in use by the process {file.read()}: wait for its end, or choose another folder"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def lock(file):
+    """Lock an open file until it is closed; raises an OSError if another process has done so."""
+    if os.name == "nt":
+        import msvcrt
+
+        os.lseek(file.fileno(), 1 << 30, os.SEEK_SET)  # far beyond its content, which others are to read
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,10 +9,13 @@ import dataclasses
 
 import numpy as np
 
-from tinyhpe import backend, ops
-from tinyhpe.bench.workloads import OUTPUTS, WORKLOADS, beside_torch, example, our_step
+from tinyhpe import backend, methods
+from tinyhpe.bench import torch_resnet
+from tinyhpe.bench.timing import machine
+from tinyhpe.bench.workloads import WORKLOADS, example, our_step
+from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.fast.cuda import cublas
-from tinyhpe.nn import resnet
+from tinyhpe.fast.cuda.precision import factor_dtype, precision
 from tinyhpe.ops.conv import Conv2d
 from tinyhpe.ops.linalg import MatMul
 from tinyhpe.tensor import Tensor, backward_order
@@ -23,23 +26,22 @@ WARM_UP, STEPS = 5, 20
 GEMM_SIDE, COPY_VALUES = 8192, 1 << 28
 
 
-def run(torch_resnet, names, report):
-    """Measure training workloads at both batch sizes.
+def run(names, report):
+    """Measure training workloads at both batch sizes, in the precision of fast/cuda/precision.py.
 
     Args:
-        torch_resnet: the module, or None where torch is not installed or sees no GPU.
         names: of TRAINED.
         report: called with each row as soon as it is there.
 
     Returns:
-        {"gpu": {...}, "rows": [...]}
+        {"machine": {...}, "gpu": {...}, "rows": [...]}
     """
     cupy = backend.device_module("cuda")
     gpu = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    results = {"gpu": {"name": gpu, **ceilings(cupy)}, "rows": []}
+    results = {"machine": machine(), "gpu": {"name": gpu, **ceilings(cupy)}, "rows": []}
     for name in names:
         for batch in BATCHES:
-            row = measure(cupy, torch_resnet, name, batch, results["gpu"])
+            row = measure(cupy, name, batch, results["gpu"])
             results["rows"].append(row)
             report(row)
     return results
@@ -47,7 +49,7 @@ def run(torch_resnet, names, report):
 
 def ceilings(cupy):
     """The most that this card does: GFLOP/s of a large matrix product, GB/s of a large copy."""
-    a = cupy.ones((GEMM_SIDE, GEMM_SIDE), backend.factor_dtype())
+    a = cupy.ones((GEMM_SIDE, GEMM_SIDE), factor_dtype())
     out = cupy.empty(a.shape, np.float32)
     source = cupy.ones(COPY_VALUES, np.float32)
     target = cupy.empty_like(source)
@@ -57,21 +59,26 @@ def ceilings(cupy):
     return {"gemm_gflops": 2 * GEMM_SIDE**3 / gemm / 1e6, "copy_gbytes": 2 * source.nbytes / copy / 1e6}
 
 
-def measure(cupy, torch_resnet, name, batch, ceiling):
-    """One row of the table."""
+def measure(cupy, name, batch, ceiling):
+    """One row of the table; torch's columns are None where it is not installed or sees no GPU."""
     workload = dataclasses.replace(WORKLOADS[name], batch=batch)
-    ours = milliseconds(our_step(workload, "cuda"), cupy.cuda.Event, cupy.cuda.get_elapsed_time)
+    ours = milliseconds(our_step(workload, "cuda", precision()), cupy.cuda.Event, cupy.cuda.get_elapsed_time)
     cupy.get_default_memory_pool().free_all_blocks()  # torch has a pool of its own
-    theirs = [None, None]
-    if torch_resnet:
-        layouts = [(workload, last, OUTPUTS, "cuda", backend.precision) for last in (False, True)]
-        steps = [torch_resnet.step(*layout) for layout in layouts]
-        theirs = [milliseconds(step, *torch_resnet.CLOCK) for step in steps]
+    default = best = None
+    if torch_resnet and torch_resnet.torch.cuda.is_available():
+        batch_of_torch, where = example(workload, batch), ("cuda", precision())
+        steps = [torch_resnet.step(workload, *batch_of_torch, last, *where) for last in (False, True)]
+        default, other = (milliseconds(step, *torch_resnet.CLOCK) for step in steps)
+        best = min(default, other)
     flops, bytes_moved = (batch * amount for amount in cost_of_one_image(workload))
     return {
         "workload": name,
         "batch": batch,
-        **beside_torch(ours, *theirs),
+        "ours_ms": ours,
+        "torch_ms": default,
+        "torch_best_ms": best,
+        "ratio_default": default and default / ours,
+        "ratio_best": best and best / ours,
         "gflops": flops / ours / 1e6,
         "gflops_share": flops / ours / 1e6 / ceiling["gemm_gflops"],
         "gbytes": bytes_moved / ours / 1e6,
@@ -103,16 +110,15 @@ def cost_of_one_image(workload):
     Counted over the graph: two operations for each multiplication in a matrix product or convolution; each op
     reads its inputs and writes its output. Backward does both twice, for the gradients of inputs and weights.
     """
-    network = resnet.build(workload.network, OUTPUTS, workload.stem)
-    images, targets = example(dataclasses.replace(workload, batch=2))
+    model = methods.build("direct", workload.network, workload.stem, workload.size)
+    images, poses = example(workload, 2)
+    losses = model.loss("training", Tensor(unvaried(images, workload.size)), poses)
     flops = moved = 0
-    for tensor in backward_order(ops.mse(network(Tensor(images)), targets)):
+    for tensor in backward_order(losses):
         if tensor.op is None:
             continue
         inputs = [source.data for source in tensor.op.inputs]
         moved += tensor.data.nbytes + sum(array.nbytes for array in inputs)
-        if isinstance(
-            tensor.op, (Conv2d, MatMul)
-        ):  # each output value sums one product for each row of the matrix
+        if isinstance(tensor.op, (Conv2d, MatMul)):  # an output value sums a product for each row of the matrix
             flops += 2 * tensor.size * inputs[1].size // inputs[1].shape[-1]
     return 3 * flops / len(images), 3 * moved / len(images)

@@ -5,10 +5,7 @@ import ctypes
 from pathlib import Path
 
 from tinyhpe import backend
-from tinyhpe.errors import InputError
-
-# The words of CUDA and cuBLAS. (NumPy, Python and CuPy's memory pool raise a MemoryError.)
-CUDA_OUT_OF_MEMORY = ("cudaErrorMemoryAllocation", "CUBLAS_STATUS_ALLOC_FAILED")
+from tinyhpe.errors import InputError, is_out_of_memory
 
 
 def within_memory(step, smaller, count, device):
@@ -50,15 +47,11 @@ def largest_fitting(step, size):
     return 0
 
 
-def is_out_of_memory(error):
-    """Whether an exception says that memory ran out, on the processor's side or the GPU's."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in CUDA_OUT_OF_MEMORY)
-
-
 def memory_held(device):
-    """What this process holds of the memory of "cpu" or "cuda", as a text."""
+    """What this process holds of the memory of the "cpu", or what is in use of that of the GPU, as a text."""
     if device == "cuda":
-        held = backend.device_module(device).get_default_memory_pool().used_bytes()
+        free, total = backend.device_module(device).cuda.runtime.memGetInfo()
+        held = total - free
     elif (status := Path("/proc/self/status")).exists():
         lines = status.read_text().splitlines()
         held = 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmRSS")))

@@ -1,0 +1,43 @@
+"""The losses of a run as a picture."""
+
+import contextlib
+import os
+import sys
+
+from tinyhpe.pose.metrics import ANGLES
+
+
+def plot_losses(history, path):
+    """Draw the loss of each angle over the epochs, one panel for each training stage, to a PNG file.
+
+    Args:
+        history: list of {"epoch", "stage", "yaw", "pitch", "roll"}, one for each epoch.
+    """
+    stages = list(dict.fromkeys(entry["stage"] for entry in history))
+    figure = figure_class()(figsize=(4.5 * len(stages), 3.2), layout="constrained")
+    for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
+        entries = [entry for entry in history if entry["stage"] == stage]
+        for angle in ANGLES:
+            axes.plot([e["epoch"] for e in entries], [e[angle] for e in entries], marker=".", label=angle)
+        axes.set(title=stage, xlabel="epoch", ylabel="loss")
+        axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def figure_class():
+    """matplotlib's Figure, which is slow to import, and nothing else needs it.
+
+    matplotlib cannot be imported while MPLBACKEND holds a name that it does not know. We need none, since we draw
+    to a file; for whoever draws on a screen in the same process, a good name is set afterwards.
+    """
+    if "matplotlib" not in sys.modules:
+        name = os.environ.pop("MPLBACKEND", "")
+        import matplotlib
+
+        if name:
+            os.environ["MPLBACKEND"] = name
+            with contextlib.suppress(ValueError):
+                matplotlib.rcParams["backend"] = name
+    from matplotlib.figure import Figure
+
+    return Figure
