@@ -25,7 +25,7 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "weight_files": {"errors", "files"},
     "nn": {"tensor", "backend", "ops", "ways", "errors"},
     "optim": {"backend", "tensor", "ways"},
-    "fast": {"tensor", "backend", "ops", "nn", "optim", "errors"},
+    "fast": {"tensor", "backend", "ops", "nn", "optim", "ways", "errors", "files"},
     "pose": {"backend", "errors"},
     "heads": {"pose"},
     "datasets": {"backend", "pose", "heads", "errors", "files"},
