@@ -63,7 +63,7 @@ NO_CUBLAS = ImportError('Failure finding "libcublasLt.so.13 or libcublasLt.so.12
         (None, (), r"cupy is not installed; install tinyhpe\[cuda12\]"),
         (fake_cupy(), ("cupy-cuda12x", "cupy-cuda13x"), "cupy-cuda12x and cupy-cuda13x break each other"),
         (fake_cupy(available=False), ("cupy-cuda12x",), "no CUDA driver, or a too old one, or no GPU"),
-        (fake_cupy(capability="61"), ("cupy-cuda12x",), r"capability is 6\.1, and the least is 7\.5"),
+        (fake_cupy(capability="61"), ("cupy-cuda12x",), r"capability is 6\.1, less than 7\.5"),
         (fake_cupy(failure=NO_NVRTC), ("cupy-cuda13x",), "no CUDA toolkit; tinyhpe.*libnvrtc"),
         (fake_cupy(failure=NO_CUBLAS), ("cupy-cuda12x",), "no CUDA toolkit; tinyhpe.*libcublas"),
         (

@@ -25,7 +25,7 @@ from tinyhpe.fast.winograd import WinogradConv
 from tinyhpe.nn import resnet
 from tinyhpe.nn.layers import BatchNorm2d
 from tinyhpe.optim import SGD
-from tinyhpe.tensor import Tensor, no_grad
+from tinyhpe.tensor import Tensor, apply, no_grad
 from tinyhpe.ways import choose_way, plain, without
 
 ROOT = Path(tinyhpe.__file__).parents[1]
@@ -260,6 +260,16 @@ def test_ways_are_left_out_by_name_or_all_of_them():
         assert choose_way(op, np, x, weight) is ops.conv.Conv2d
     assert choose_way(op, np, x, weight) is WinogradConv
     assert choose_way(op, np, x.astype(np.float16), weight) is ops.conv.Conv2d
+
+
+def test_an_op_that_is_derived_from_another_has_none_of_its_ways():
+    class Doubled(ops.conv.Conv2d):
+        def forward(self, xp, x, weight):
+            return 2 * super().forward(xp, x, weight)
+
+    del Doubled.registry["Doubled"]
+    x, weight = np.ones((1, 4, 4, 2)), np.ones((3, 3, 2, 2))
+    np.testing.assert_array_equal(apply(Doubled(), x, weight).data, 2 * ops.conv2d(x, weight).data)
 
 
 TESTS_OF_THE_PLAIN_ENGINE = "tensor", "ops", "optim", "properties", "networks", "methods", "golden"

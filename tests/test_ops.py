@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from tinyhpe import ops
+from tinyhpe.methods.siamese import pairwise_same_loss
 from tinyhpe.tensor import Tensor
 
 
@@ -163,7 +164,7 @@ def test_the_ranking_losses_of_several_angles_are_those_of_their_pairs_one_by_on
 
     got = [
         ops.pairwise_order_loss(Tensor(scores), levels).data,
-        ops.pairwise_same_loss(Tensor(scores), levels, Tensor(intercept), Tensor(slope)).data,
+        pairwise_same_loss(Tensor(scores), levels, Tensor(intercept), Tensor(slope)).data,
     ]
     for angle in range(2):
         for losses, loss in zip(got, (order, same), strict=True):

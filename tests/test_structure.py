@@ -22,22 +22,24 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "ops": {"tensor", "backend"},
     "gradcheck": {"tensor"},
     "checks": {"gradcheck", "tensor", "ways"},
-    "weight_files": {"errors", "files"},
+    "weight_files": {"backend", "errors", "files"},
     "nn": {"tensor", "backend", "ops", "ways", "errors"},
     "optim": {"backend", "tensor", "ways"},
     "fast": {"tensor", "backend", "ops", "nn", "optim", "ways", "errors", "files"},
     "pose": {"backend", "errors"},
     "heads": {"pose"},
     "datasets": {"backend", "pose", "heads", "errors", "files"},
-    "methods": {"blas", "datasets", "nn", "pose", "ops", "tensor", "backend", "errors"},
+    "methods": {"blas", "datasets", "nn", "pose", "ops", "backend", "errors", "weight_files"},
 }
 
-ENGINE = ("tensor", "ways", "ops", "nn", "optim", "gradcheck", "checks", "backend")
+ENGINE = ("tensor", "ops", "nn", "optim", "gradcheck", "checks", "backend")
 BUDGETS = {  # code lines: no blanks, comments, docstrings
     "the tape": (("tensor",), 150),
     "the engine for readers": (ENGINE, 1450),
-    "quicker ways, without the emulator": (("fast",), 1100),
-    "the package without heads": (None, 4400),
+    "quicker ways, without the emulator": (("fast", "ways"), 1100),
+    # 4400 in the design of issue 10. What its faults.md asked for is 750 lines more: BIWI, real data of any form,
+    # pictures that are known again, locks, resuming elsewhere, a front door, weights to start from.
+    "the package without heads": (None, 5200),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 MOST_TOKENS, MOST_TOKENS_OF_A_FILE = 12, 13.5  # a code line, in the mean
@@ -108,7 +110,7 @@ def test_no_part_outgrows_its_budget(name):
     lines = {
         path: code_lines(path)
         for path, part in sources()
-        if (part in parts if parts else part != "heads") and (parts != ("fast",) or "emulator" not in path.parts)
+        if (part in parts if parts else part != "heads") and (parts is None or "emulator" not in path.parts)
     }
     assert sum(lines.values()) <= most, sorted(lines.items(), key=lambda item: -item[1])[:5]
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyhpe import backend, ops
+from tinyhpe.methods.siamese import pairwise_same_loss
 from tinyhpe.nn.layers import BatchNorm2d
 from tinyhpe.nn.module import Parameter
 from tinyhpe.optim import SGD
@@ -377,7 +378,7 @@ def test_the_gradient_of_a_scalar_is_an_array_without_axes():
     "function",
     [
         lambda x, setting: ops.pairwise_order_loss(x, setting),
-        lambda x, setting: ops.pairwise_same_loss(x, setting, 1.0, 2.0),
+        lambda x, setting: pairwise_same_loss(x, setting, 1.0, 2.0),
         lambda x, setting: ops.bce_with_logits(x, setting / 3),
         lambda x, setting: ops.bce_with_logits(x, setting.clip(0, 1)),
         lambda x, setting: ops.cross_entropy(x.reshape(1, 4), setting[:1]),

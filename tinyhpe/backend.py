@@ -3,9 +3,7 @@
 CuPy is imported here and nowhere else, and only when somebody asks for it.
 """
 
-import contextlib
 import functools
-import importlib.metadata
 import sys
 
 import numpy as np
@@ -117,10 +115,7 @@ def probe_cuda():
     try:
         capability = compute_capability(cupy)
         if capability < OLDEST_GPU:
-            return (
-                None,
-                f"the GPU's compute capability is {capability}, and the least is {OLDEST_GPU} (T4, RTX 20)",
-            )
+            return None, f"the GPU's compute capability is {capability}, less than {OLDEST_GPU} (T4, RTX 20)"
         square = cupy.arange(4, dtype="f4").reshape(2, 2)
         float(((square + 1) @ square).sum())
     except Exception as error:  # whatever CUDA, NVRTC or cuBLAS raise: the reason is what matters
@@ -133,12 +128,10 @@ def probe_cuda():
 
 def installed_cupy_packages():
     """The installed ones of the packages that contain `cupy`."""
-    found = []
-    for name in CUPY_PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            importlib.metadata.distribution(name)
-            found.append(name)
-    return found
+    from importlib.metadata import distributions  # slow to import, and only asked for where a GPU is
+
+    installed = {distribution.name for distribution in distributions()}
+    return [name for name in CUPY_PACKAGES if name in installed]
 
 
 def compute_capability(cupy):

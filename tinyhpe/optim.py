@@ -77,11 +77,10 @@ class Optimizer:
     def load_state_dict(self, state):
         """Take moments and step count from state_dict()."""
         self.steps = int(state["steps"])
-        for number, (parameter, moments) in enumerate(zip(self.parameters, self.state, strict=True)):
-            for name in self.moments:
-                if f"{number}.{name}" in state:
-                    xp = backend.array_module(parameter.data)
-                    moments[name] = xp.array(state[f"{number}.{name}"])
+        for key in state.keys() - {"steps"}:
+            number, name = key.split(".")
+            xp = backend.array_module(self.parameters[int(number)].data)
+            self.state[int(number)][name] = xp.array(state[key])
 
 
 class SGD(Optimizer):

@@ -1,7 +1,7 @@
 """Quicker ways of doing the same thing, and how they are left out.
 
-What can be done quickly (an Op, an optimizer's update, a network's prediction) has a tuple `ways`, filled by
-tinyhpe/fast: classes whose functions take the place of its own, with the same `self`.
+What can be done quickly (an Op, an optimizer's update, a network's prediction) has a class with a tuple `ways`,
+filled by tinyhpe/fast: classes whose functions take the place of its own, with the same `self`.
 """
 
 import contextlib
@@ -33,7 +33,8 @@ def choose_way(doer, xp, *arrays):
         xp: the module, numpy or cupy, that the arrays belong to.
     """
     left_out = _left_out.get()
-    for way in () if ALL in left_out else doer.ways:
+    ways = vars(type(doer)).get("ways", ())  # not inherited: who derives from an op may compute something else
+    for way in () if ALL in left_out else ways:
         if way.__name__ not in left_out and way.suits(doer, xp, *arrays):
             return way
     return type(doer)

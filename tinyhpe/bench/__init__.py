@@ -41,7 +41,7 @@ def torch_on(threads, step):
 
 
 def measure(name):
-    """One row of the table; None where there is nothing to measure. "best" is the better of torch's two layouts."""
+    """One row of the table; None where there is nothing to measure. "best" is the better of torch's layouts."""
     workload, functions = WORKLOADS[name], {"ours": our_step(WORKLOADS[name])}
     if torch_resnet:
         for layout, last in ("default", False), ("other", True):

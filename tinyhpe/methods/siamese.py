@@ -9,12 +9,17 @@ Between the stages an affine fit maps score to angle, and becomes part of the la
 Stage 2, fine-tuning: one branch, mean squared error of the angles.
 """
 
+import functools
+
 import numpy as np
 
 from tinyhpe import ops
+from tinyhpe.backend import array_module
 from tinyhpe.methods.base import ANGLE_UNIT, Method
 from tinyhpe.methods.direct import regression_loss
 from tinyhpe.nn.module import Parameter
+from tinyhpe.ops.losses import constant
+from tinyhpe.ops.pairs import check_pairs
 from tinyhpe.pose.levels import angle_to_level
 from tinyhpe.pose.metrics import ANGLES
 
@@ -63,4 +68,30 @@ class SiameseSame(Siamese):
         self.slope = Parameter(np.ones(3, np.float32))
 
     def pair_loss(self, scores, levels):
-        return ops.pairwise_same_loss(scores, levels, self.intercept, self.slope)
+        return pairwise_same_loss(scores, levels, self.intercept, self.slope)
+
+
+def pairwise_same_loss(scores, levels, intercept, slope):
+    """Eq. 1 as written: p = sigmoid(intercept - slope * |s_i - s_j|), target 1 for equal levels, else 0.
+
+    Args:
+        scores: (n,) or (n, angles) tensor; levels: numbers of that shape; intercept, slope: tensors, learned,
+            scalars or (angles,).
+
+    Returns:
+        A scalar, or the loss of each angle, (angles,).
+    """
+    levels = constant("pairwise_same_loss", levels, scores, "iuf")
+    check_pairs(scores, levels)
+    first, second = all_pairs(array_module(scores.data), len(levels))
+    logits = intercept - slope * abs(scores[first] - scores[second])
+    return ops.bce_with_logits(logits, levels[first] == levels[second], axis=0)
+
+
+@functools.cache
+def all_pairs(xp, n):
+    """The pairs of n images but those of an image with itself: two index arrays (n (n - 1),) of the module xp.
+
+    NumPy lists them, since CuPy would wait to learn how many they are.
+    """
+    return [xp.asarray(places) for places in np.nonzero(~np.eye(n, dtype=bool))]

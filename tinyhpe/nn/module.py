@@ -195,10 +195,9 @@ def owned(module):
         name, value = waiting.pop()
         if isinstance(value, (Module, Parameter)):
             yield name, value
-        elif isinstance(value, (list, tuple)):
-            waiting += [(f"{name}.{number}", part) for number, part in enumerate(value)][::-1]
-        elif isinstance(value, dict):
-            waiting += [(f"{name}.{key}", part) for key, part in value.items()][::-1]
+        elif isinstance(value, (list, tuple, dict)):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(f"{name}.{key}", part) for key, part in items][::-1]
 
 
 def joined(prefix, name):

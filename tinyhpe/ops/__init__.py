@@ -8,7 +8,7 @@ from tinyhpe.ops.elementwise import relu, sigmoid, sqrt, subtract, tanh
 from tinyhpe.ops.linalg import linear, matmul
 from tinyhpe.ops.losses import bce_with_logits, cross_entropy, log_softmax, mse, softmax
 from tinyhpe.ops.norm import batch_norm
-from tinyhpe.ops.pairs import pairwise_order_loss, pairwise_same_loss
+from tinyhpe.ops.pairs import pairwise_order_loss
 from tinyhpe.ops.pool import avg_pool2d, global_avg_pool, max_pool2d
 from tinyhpe.ops.reduce import max, mean, sum
 from tinyhpe.ops.shape import concatenate, index, reshape, stack, transpose

@@ -7,13 +7,7 @@ The paper contradicts itself about the target. Its text ranks images of differen
 its Eq. 1, as written, asks whether two images have the same level ("same"). Order is what works.
 """
 
-import functools
-
-import numpy as np
-
-from tinyhpe.backend import array_module
-from tinyhpe.ops.elementwise import absolute
-from tinyhpe.ops.losses import bce_with_logits, constant, cross_entropies, cross_entropy_slopes
+from tinyhpe.ops.losses import constant, cross_entropies, cross_entropy_slopes
 from tinyhpe.ops.reduce import widened
 from tinyhpe.ops.samples import normal
 from tinyhpe.tensor import Op, apply
@@ -72,29 +66,3 @@ def order_targets(levels):
 def pairwise_order_loss(scores, levels):
     """Ranking loss of scores (n,) or (n, angles) against levels of that shape; see PairwiseOrder."""
     return apply(PairwiseOrder(constant("pairwise_order_loss", levels, scores, "iuf")), scores)
-
-
-def pairwise_same_loss(scores, levels, intercept, slope):
-    """Eq. 1 as written: p = sigmoid(intercept - slope * |s_i - s_j|), target 1 for equal levels, else 0.
-
-    Args:
-        scores: (n,) or (n, angles) tensor; levels: numbers of that shape; intercept, slope: tensors, learned,
-            scalars or (angles,).
-
-    Returns:
-        A scalar, or the loss of each angle, (angles,).
-    """
-    levels = constant("pairwise_same_loss", levels, scores, "iuf")
-    check_pairs(scores, levels)
-    first, second = all_pairs(array_module(scores.data), len(levels))
-    logits = intercept - slope * absolute(scores[first] - scores[second])
-    return bce_with_logits(logits, levels[first] == levels[second], axis=0)
-
-
-@functools.cache
-def all_pairs(xp, n):
-    """The pairs of n images but those of an image with itself: two index arrays (n (n - 1),) of the module xp.
-
-    NumPy lists them, since CuPy would wait to learn how many they are.
-    """
-    return [xp.asarray(places) for places in np.nonzero(~np.eye(n, dtype=bool))]
