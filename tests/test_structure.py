@@ -81,8 +81,14 @@ def code_of(path):
         tokenize.DEDENT,
         tokenize.ENDMARKER,
     )
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    return [token for token in tokens if token.type not in layout and token.start[0] not in left_out]
+    tokens, inside = [], 0  # an f-string is one token, as it was before Python 3.12
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        name = tokenize.tok_name[token.type]
+        inside -= name == "FSTRING_END"
+        if token.type not in layout and token.start[0] not in left_out and not inside and name != "FSTRING_END":
+            tokens.append(token)
+        inside += name == "FSTRING_START"
+    return tokens
 
 
 def code_lines(path):

@@ -30,7 +30,6 @@ NUMBERS = np.arange(24, dtype=np.float32).reshape(2, 3, 4) + 0.5
         np.float64(2.5),
         NUMBERS > 3,
         np.frombuffer(bytes(5) + NUMBERS.tobytes(), np.float32, offset=5),  # not aligned
-        np.array([1 + 2j], np.complex64),
     ],
     ids=lambda array: f"{array.dtype}{array.shape}",
 )
