@@ -68,4 +68,5 @@ class Method(Module):
     @property
     def device(self):
         """Where the weights are: "cpu" or "cuda"."""
-        return "cpu" if backend.array_module(self.parameters()[0].data) is np else "cuda"
+        _, first = next(self.named_parameters())
+        return "cpu" if backend.array_module(first.data) is np else "cuda"
