@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.linalg import blas
 
 from tests.test_tensor import pretend_gpu
@@ -176,7 +176,9 @@ def complete(module):
     module.asarray, module.array = asarray, array
     module.empty, module.RawModule, module.add = poisoned(module.empty), EmulatedModule, recordable(np.add)
     module.add.at = recordable(np.add.at)
-    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=recordable(as_strided)))
+    module.lib = SimpleNamespace(
+        stride_tricks=SimpleNamespace(sliding_window_view=recordable(sliding_window_view))
+    )
     module.get_default_memory_pool = mock.MagicMock()
     module.cuda = mock.MagicMock(
         Device=lambda: SimpleNamespace(compute_capability="80"),

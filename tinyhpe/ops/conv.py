@@ -51,9 +51,9 @@ class Conv2d(Op):
     def im2col(self, xp):
         """Each window as a row: (N * H_out * W_out, k * k * C_in)."""
         k, _, c_in, _ = self.weight.shape
-        padded = pad(xp, self.x, self.padding)
-        pixels = taps(padded, k, self.stride)
-        return xp.stack(pixels, axis=3).reshape(-1, k * k * c_in)
+        padded, s = pad(xp, self.x, self.padding), self.stride
+        windows = xp.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(1, 2))[:, ::s, ::s]
+        return windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, k * k * c_in)  # from (N, H_out, W_out, C_in, k, k)
 
     def forward(self, xp, x, weight):
         shape = self.output_shape(x, weight)
@@ -64,7 +64,9 @@ class Conv2d(Op):
     def backward(self, xp, g):
         k, _, c_in, c_out = self.weight.shape
         g_rows = g.reshape(-1, c_out)
-        dw = self.im2col(xp).T @ g_rows
+        dw = (self.im2col(xp).T @ g_rows).reshape(self.weight.shape)
+        if not self.needs[0]:  # the first layer of a network: nobody asks how its images should change
+            return None, dw
         matrix = self.weight.reshape(-1, c_out)
         d_columns = g_rows @ matrix.T
         d_pixels = d_columns.reshape(*g.shape[:3], k * k, c_in)
@@ -72,7 +74,7 @@ class Conv2d(Op):
         for number, d_tap in enumerate(taps(d_padded, k, self.stride)):
             d_tap += d_pixels[:, :, :, number]
         p, height, width = self.padding, *self.x.shape[1:3]
-        return d_padded[:, p : p + height, p : p + width], dw.reshape(self.weight.shape)
+        return d_padded[:, p : p + height, p : p + width], dw
 
 
 def conv2d(x, weight, stride=1, padding=0):
