@@ -181,7 +181,7 @@ def test_a_folded_network_answers_as_the_whole_one(network):
 
 
 def train_a_step(network):
-    sgd = SGD(network.parameters(), lr=1.0)
+    sgd = SGD(network.parameters(), lr=1e-3)
     network.train()(Tensor(np.ones((2, 32, 32, 3), np.float32))).sum().backward()
     sgd.step()
 
