@@ -92,6 +92,8 @@ def truncate(path, size):
         (lambda path: write_header(path, {"__metadata__": {"tinyhpe": "[" * 10**5}}), "not a complete"),
         (lambda path: write_header(path, {"__metadata__": {"tinyhpe": "{'no': 'JSON'}"}}), "not a complete"),
         (lambda path: path.mkdir(), "not a file"),
+        (lambda path: None, "No such file"),
+        (lambda path: path.write_bytes(b""), "not a complete safetensors file"),
     ],
 )
 def test_what_is_no_weight_file_is_named_in_one_line(tmp_path, write, message):
@@ -106,3 +108,18 @@ def test_the_advice_for_an_npz_works(tmp_path):
     np.savez(tmp_path / "weights.npz", w=NUMBERS)
     save_file(dict(np.load(tmp_path / "weights.npz")), tmp_path / "model.safetensors")
     np.testing.assert_array_equal(load_arrays(tmp_path / "model.safetensors")[0]["w"], NUMBERS)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    save_arrays(path, {"w": np.ones(3, np.float32)}, {})
+    before = path.read_bytes()
+
+    def full_disk(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full_disk)
+    with pytest.raises(InputError, match="No space left on device"):
+        save_arrays(path, {"w": np.zeros(3, np.float32)}, {})
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
