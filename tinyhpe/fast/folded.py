@@ -95,7 +95,8 @@ class FoldedBlock:
     """A residual block, basic or bottleneck: its convolutions, and its shortcut if it has one."""
 
     def __init__(self, block):
-        self.convs = [FoldedConv(conv, norm) for conv, norm in block.pairs()]
+        numbers = range(1, 4 if isinstance(block, Bottleneck) else 3)
+        self.convs = [FoldedConv(getattr(block, f"conv{i}"), getattr(block, f"bn{i}")) for i in numbers]
         self.downsample = FoldedConv(*block.downsample) if block.downsample else None
 
     def __call__(self, x):
