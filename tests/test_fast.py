@@ -144,6 +144,28 @@ def no_ways():
     return without()
 
 
+@pytest.mark.parametrize(
+    ("pixel", "value"), [(0, 1e4), (0, 1e8), (700, 1e8), (700, 1e30), (..., 1e20), (700, np.nan)]
+)
+def test_batch_norm_of_extreme_values_is_the_plain_one(pixel, value):
+    x, g = np.random.default_rng(0).normal(size=(2, 64 * 24 * 24, 4)).astype(np.float32)
+    x[pixel, 1:] *= value
+
+    def results():
+        inputs = [Tensor(a, requires_grad=True) for a in (x, np.ones(4, np.float32), np.zeros(4, np.float32))]
+        running = np.zeros(4), np.ones(4)
+        y = ops.batch_norm(*inputs, *running, training=True)
+        y.backward(g)
+        return [y.data, *running, *(tensor.grad for tensor in inputs)]
+
+    with np.errstate(all="ignore"):
+        got = results()
+        with plain():
+            expected = results()
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.nanmax(np.abs(b)))
+
+
 def test_a_nan_in_a_window_takes_the_gradient_as_in_the_plain_op():
     x = np.array([[1, np.nan], [3, np.nan]], np.float32).reshape(1, 2, 2, 1)
     gradients = []
@@ -291,3 +313,6 @@ def test_a_variable_of_the_environment_leaves_the_quicker_ways_out():
     environment = {**os.environ, "TINYHPE_PLAIN": "1"}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert ran.stdout.strip() == "()", ran.stderr
+    environment["TINYHPE_PLAIN"] = "0"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert "ClippedConv" in ran.stdout

@@ -11,9 +11,15 @@ import math
 
 import numpy as np
 
+FAR = 100  # squared distance of the first pixel from the mean, in variances
+
 
 class ChunkedNorm:
-    """A way of BatchNorm."""
+    """A way of BatchNorm.
+
+    Where the mean of a channel is large beside its standard deviation, x * scale + shift and the gradient of gamma
+    lose digits that the plain op keeps: their error is about eps * |mean| / std (as if x had been rounded).
+    """
 
     ROW_VALUES = 1024  # a per-channel vector is repeated to about this length
     CHUNK_VALUES = 1 << 16  # values in a chunk: 256 KB of float32
@@ -24,12 +30,15 @@ class ChunkedNorm:
     def forward(op, xp, x, gamma, beta, residual=None):
         op.check_shapes(x, gamma, beta, residual)
         rows = rows_of(x)
-        op.x, op.mean, var = x, op.running_mean.copy(), op.running_var
+        mean, var = op.running_mean.copy(), op.running_var
         if op.training:
-            op.mean, var = batch_statistics(rows, rows.view(x))
-            op.update_running(op.mean, var, x.size // gamma.size)
+            mean, var = batch_statistics(rows, rows.view(x))
+            if not np.isfinite(var).all():  # squares too large for float32, which the plain way makes in float64
+                op.way = type(op)
+                return op.forward(xp, x, gamma, beta, residual)
+            op.update_running(mean, var, x.size // gamma.size)
         op.running_mean = op.running_var = None  # they go on changing: backward must not need them
-        op.inverse = 1 / np.sqrt(var + op.eps)
+        op.x, op.mean, op.inverse = x, mean, 1 / np.sqrt(var + op.eps)
         op.scale, op.shift = gamma * op.inverse, beta - op.mean * gamma * op.inverse
         y = np.empty(x.shape, x.dtype)
         normalise(rows, op, rows.view(x), rows.view(y), None if residual is None else rows.view(residual))
@@ -95,9 +104,18 @@ def rows_of(array):
 def batch_statistics(rows, x):
     """Mean and biased variance of each channel, (C,) in double precision.
 
-    Sums are taken of x minus its first pixel, so that a large mean does not drown the variance.
+    Sums are taken of x minus its first pixel, so that a large mean does not drown the variance. If that pixel lies
+    far from all others, they are taken once more, of x minus the mean.
     """
-    origin = x[0, : rows.channels].copy()
+    mean, var = sums_from(rows, x, x[0, : rows.channels])
+    offset = mean - x[0, : rows.channels]
+    if (offset * offset > FAR * var).any():
+        mean, var = sums_from(rows, x, mean.astype(rows.dtype))
+    return mean, var
+
+
+def sums_from(rows, x, origin):
+    """batch_statistics() by way of x minus an origin (C,)."""
     origin_row, buffers = rows.repeat(origin), np.empty((2, *rows.shape), rows.dtype)
 
     def chunks():
