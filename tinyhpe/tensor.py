@@ -71,9 +71,14 @@ class Tensor:
     def __init__(self, data, requires_grad=False):
         if isinstance(data, Tensor):
             raise TypeError("this is a Tensor already: use it as it is, or its detach() for a constant")
-        self.data, self.grad, self.op, self.requires_grad = backend.plain_array(data), None, None, requires_grad
+        self.data, self.grad, self.op, self.requires_grad = data, None, None, requires_grad
         if requires_grad and self.dtype.kind not in "fc":
             raise TypeError(f"only floating-point tensors can have a gradient, this one is {self.dtype}")
+
+    def __setattr__(self, name, value):
+        """Set an attribute; data and grad become plain arrays, or are refused, whoever sets them."""
+        array = name == "data" or (name == "grad" and value is not None)
+        super().__setattr__(name, backend.plain_array(value) if array else value)
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -130,7 +135,7 @@ class Tensor:
             if (g := gradients.pop(id(tensor), None)) is None:  # every path from the output gave no gradient
                 continue
             if tensor.op is None:
-                tensor.grad = g.copy() if tensor.grad is None else xp.asarray(tensor.grad + g)
+                tensor.grad = g.copy() if tensor.grad is None else tensor.grad + g
                 continue
             for source, gradient in run_backward(tensor.op, xp, g):
                 if id(source) in gradients:  # never in place: it may be the array that another op was handed
@@ -209,9 +214,9 @@ def apply(op, *inputs):
     op.way = choose_way(op, xp, *arrays)
     output = Tensor(op.way.forward(op, xp, *arrays))
     if any(op.needs):
-        others = {id(value) for value in (*settings, *arrays, output.data)}  # the rest is the op's own
+        others = {backend.owner(value) for value in (*settings, *arrays, output.data)}  # the rest is the op's own
         op.fingerprints = {
-            name: backend.fingerprint(kept) for name, kept in vars(op).items() if id(kept) in others
+            name: backend.fingerprint(kept) for name, kept in vars(op).items() if backend.owner(kept) in others
         }
         op.inputs, output.op, output.requires_grad = tensors, op, True
     return output
