@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import tinyhpe
 from tests.test_ops import check_convolution, geometry
 from tinyhpe import nn, ops
-from tinyhpe.fast import gemm, winograd
+from tinyhpe.fast import folded, gemm, winograd
 from tinyhpe.fast.conv import ChunkedConv
 from tinyhpe.fast.conv_clipped import ClippedConv
 from tinyhpe.fast.folded import FoldedResNet
@@ -234,6 +234,17 @@ def test_a_network_is_folded_once_until_it_changes(network, change, monkeypatch)
     assert np.abs(after - before[0]).max() > 1e-3
     with plain():
         np.testing.assert_allclose(after, network.infer(images), rtol=1e-3, atol=1e-3)
+
+
+def test_a_single_filter_that_is_cleared_changes_a_folded_network(network):
+    source = folded.Source(network)
+    for name, parameter in network.named_parameters():
+        for channel in range(parameter.shape[-1]):
+            before = parameter.data[..., channel].copy()
+            parameter.data[..., channel] = 0.0 if before.any() else 1.0
+            assert not source.is_unchanged(), (name, channel)
+            parameter.data[..., channel] = before
+    assert source.is_unchanged()
 
 
 def test_a_network_that_computes_something_else_is_not_folded(network):

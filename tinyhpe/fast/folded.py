@@ -64,8 +64,9 @@ class FoldedResNet:
 class Source:
     """What a folded network was made of, and whether it still is so.
 
-    Of each array all values are compared if it is small, else 64 of them, evenly spread: so a change of a few
-    elements in place may be missed, a training step or other weights are not.
+    Of each array all values are compared if it is small, else some, evenly spread, two or more for each of its
+    output channels: so a change of a few elements in place may be missed; a channel that is cleared, a training
+    step, or other weights are not.
     """
 
     def __init__(self, network):
@@ -74,7 +75,8 @@ class Source:
         self.objects = self.look()
         arrays = [p.data for p in self.parameters] + [array for _, array in network.named_buffers()]
         flat = [array.reshape(-1) for array in arrays]
-        self.views = [array[:: array.size // 64 | 1 if array.size > 256 else 1] for array in flat]
+        some = [max(256, 2 * array.shape[-1]) for array in arrays]
+        self.views = [array[:: array.size // count | 1] for array, count in zip(flat, some, strict=True)]
         self.seen = np.concatenate(self.views) if all(map(np.shares_memory, flat, arrays)) else None
 
     def look(self):
