@@ -260,6 +260,40 @@ def test_a_network_that_computes_something_else_is_not_folded(network):
     assert choose_way(network, np, images) is not FoldedResNet
 
 
+class DoubledConv(nn.Conv2d):
+    """A layer that somebody derived."""
+
+    def forward(self, x):
+        return super().forward(x) * 2.0
+
+
+def double(layer):
+    before = layer.forward
+    layer.forward = lambda *inputs: before(*inputs) * 2.0
+
+
+SURGERY = {
+    "no last layer": lambda network: setattr(network, "fc", nn.ReLU()),
+    "more last layers": lambda network: setattr(network, "fc", nn.Sequential(network.fc, nn.ReLU())),
+    "no pooling": lambda network: setattr(network, "maxpool", nn.ReLU()),
+    "a derived layer": lambda network: setattr(network.conv1, "__class__", DoubledConv),
+    "a patched stage": lambda network: double(network.layer4),
+    "a patched last layer": lambda network: double(network.fc),
+}
+
+
+@pytest.mark.parametrize("change", SURGERY)
+def test_a_network_whose_parts_were_changed_answers_as_it_is(network, change):
+    images = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    before = network.infer(images)
+    SURGERY[change](network)
+    after = network.infer(images)
+    assert after.shape != before.shape or np.abs(after - before).max() > 1e-3
+    with plain():
+        np.testing.assert_array_equal(after.shape, network.infer(images).shape)
+        np.testing.assert_allclose(after, network.infer(images), rtol=1e-3, atol=1e-3)
+
+
 def test_predictions_in_one_thread_leave_the_training_in_another_alone(network):
     images = np.random.default_rng(1).normal(size=(8, 32, 32, 3)).astype(np.float32)
     expected, stop, wrong = network.infer(images), threading.Event(), []

@@ -11,8 +11,6 @@ import math
 
 import numpy as np
 
-FAR = 100  # squared distance of the first pixel from the mean, in variances
-
 
 class ChunkedNorm:
     """A way of BatchNorm.
@@ -101,22 +99,14 @@ def rows_of(array):
     return make_rows(array.shape, array.dtype, ChunkedNorm.ROW_VALUES, ChunkedNorm.CHUNK_VALUES)
 
 
-def batch_statistics(rows, x):
+def batch_statistics(rows, x, origin=None):
     """Mean and biased variance of each channel, (C,) in double precision.
 
-    Sums are taken of x minus its first pixel, so that a large mean does not drown the variance. If that pixel lies
-    far from all others, they are taken once more, of x minus the mean.
+    Sums are taken of x minus an origin (C,), so that a large mean does not drown the variance. It is the first
+    pixel; and if that lies far from all others, they are taken once more, from the mean.
     """
-    mean, var = sums_from(rows, x, x[0, : rows.channels])
-    offset = mean - x[0, : rows.channels]
-    if (offset * offset > FAR * var).any():
-        mean, var = sums_from(rows, x, mean.astype(rows.dtype))
-    return mean, var
-
-
-def sums_from(rows, x, origin):
-    """batch_statistics() by way of x minus an origin (C,)."""
-    origin_row, buffers = rows.repeat(origin), np.empty((2, *rows.shape), rows.dtype)
+    start = x[0, : rows.channels].copy() if origin is None else origin
+    origin_row, buffers = rows.repeat(start), np.empty((2, *rows.shape), rows.dtype)
 
     def chunks():
         for chunk in rows.chunks:
@@ -125,7 +115,10 @@ def sums_from(rows, x, origin):
             yield centred, np.multiply(centred, centred, out=squares)
 
     mean, square = rows.sums(chunks()) / (rows.count * rows.repeats)
-    return mean + origin, square - mean * mean
+    var = square - mean * mean
+    if origin is None and (mean * mean > 100 * var).any():
+        return batch_statistics(rows, x, (start + mean).astype(x.dtype))
+    return mean + start, var
 
 
 def normalise(rows, op, x, y, residual):
