@@ -346,6 +346,9 @@ def test_without_the_quicker_ways_all_else_works(tmp_path):
     shutil.copytree(ROOT / "tinyhpe", tmp_path / "tinyhpe", ignore=shutil.ignore_patterns("fast", "__pycache__"))
     for folder in "tests", "lessons":
         os.symlink(ROOT / folder, tmp_path / folder)
+    ways = [sys.executable, "-c", "import tinyhpe; print(tinyhpe.ops.conv.Conv2d.ways)"]
+    ran = subprocess.run(ways, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
+    assert ran.stdout.strip() == "()", ran  # nor does it find those of another tinyhpe that is installed
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
     command += ["-c", str(ROOT / "pyproject.toml"), "-m", "not gpu", "-k", "not cuda and not gpu"]
     command += [f"tests/test_{name}.py" for name in TESTS_OF_THE_PLAIN_ENGINE]
