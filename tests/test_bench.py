@@ -94,7 +94,8 @@ def test_torchs_network_is_ours(name, stem):
     our_blocks = [block for stage in ours.stages() for block in stage]
     layers = [(ours.conv1, theirs[0]), (ours.bn1, theirs[1]), (ours.fc, theirs[-1])]
     for block, other in zip(our_blocks, (m for m in theirs if isinstance(m, torch_resnet.Block)), strict=True):
-        convs, norms = zip(*block.pairs(), strict=True)
+        numbers = range(1, len(other.convs) + 1)
+        convs, norms = ([getattr(block, f"{kind}{i}") for i in numbers] for kind in ("conv", "bn"))
         layers += [*zip(convs, other.convs, strict=True), *zip(norms, other.norms, strict=True)]
         if block.downsample:
             layers += zip(block.downsample, other.downsample, strict=True)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import tinyhpe
 from tests.test_ops import check_convolution, geometry
 from tinyhpe import nn, ops
-from tinyhpe.fast import gemm, winograd
+from tinyhpe.fast import folded, gemm, winograd
 from tinyhpe.fast.conv import ChunkedConv
 from tinyhpe.fast.conv_clipped import ClippedConv
 from tinyhpe.fast.folded import FoldedResNet
@@ -144,6 +144,28 @@ def no_ways():
     return without()
 
 
+@pytest.mark.parametrize(
+    ("pixel", "value"), [(0, 1e4), (0, 1e8), (700, 1e8), (700, 1e30), (..., 1e20), (700, np.nan)]
+)
+def test_batch_norm_of_extreme_values_is_the_plain_one(pixel, value):
+    x, g = np.random.default_rng(0).normal(size=(2, 64 * 24 * 24, 4)).astype(np.float32)
+    x[pixel, 1:] *= value
+
+    def results():
+        inputs = [Tensor(a, requires_grad=True) for a in (x, np.ones(4, np.float32), np.zeros(4, np.float32))]
+        running = np.zeros(4), np.ones(4)
+        y = ops.batch_norm(*inputs, *running, training=True)
+        y.backward(g)
+        return [y.data, *running, *(tensor.grad for tensor in inputs)]
+
+    with np.errstate(all="ignore"):
+        got = results()
+        with plain():
+            expected = results()
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.nanmax(np.abs(b)))
+
+
 def test_a_nan_in_a_window_takes_the_gradient_as_in_the_plain_op():
     x = np.array([[1, np.nan], [3, np.nan]], np.float32).reshape(1, 2, 2, 1)
     gradients = []
@@ -214,6 +236,17 @@ def test_a_network_is_folded_once_until_it_changes(network, change, monkeypatch)
         np.testing.assert_allclose(after, network.infer(images), rtol=1e-3, atol=1e-3)
 
 
+def test_a_single_filter_that_is_cleared_changes_a_folded_network(network):
+    source = folded.Source(network)
+    for name, parameter in network.named_parameters():
+        for channel in range(parameter.shape[-1]):
+            before = parameter.data[..., channel].copy()
+            parameter.data[..., channel] = 0.0 if before.any() else 1.0
+            assert not source.is_unchanged(), (name, channel)
+            parameter.data[..., channel] = before
+    assert source.is_unchanged()
+
+
 def test_a_network_that_computes_something_else_is_not_folded(network):
     class Doubled(resnet.ResNet):
         def forward(self, x):
@@ -225,6 +258,40 @@ def test_a_network_that_computes_something_else_is_not_folded(network):
     np.testing.assert_allclose(doubled.infer(images), 2 * network.infer(images), rtol=1e-4, atol=1e-5)
     network.layer1 = nn.Sequential(nn.ReLU())
     assert choose_way(network, np, images) is not FoldedResNet
+
+
+class DoubledConv(nn.Conv2d):
+    """A layer that somebody derived."""
+
+    def forward(self, x):
+        return super().forward(x) * 2.0
+
+
+def double(layer):
+    before = layer.forward
+    layer.forward = lambda *inputs: before(*inputs) * 2.0
+
+
+SURGERY = {
+    "no last layer": lambda network: setattr(network, "fc", nn.ReLU()),
+    "more last layers": lambda network: setattr(network, "fc", nn.Sequential(network.fc, nn.ReLU())),
+    "no pooling": lambda network: setattr(network, "maxpool", nn.ReLU()),
+    "a derived layer": lambda network: setattr(network.conv1, "__class__", DoubledConv),
+    "a patched stage": lambda network: double(network.layer4),
+    "a patched last layer": lambda network: double(network.fc),
+}
+
+
+@pytest.mark.parametrize("change", SURGERY)
+def test_a_network_whose_parts_were_changed_answers_as_it_is(network, change):
+    images = np.random.default_rng(1).normal(size=(2, 32, 32, 3)).astype(np.float32)
+    before = network.infer(images)
+    SURGERY[change](network)
+    after = network.infer(images)
+    assert after.shape != before.shape or np.abs(after - before).max() > 1e-3
+    with plain():
+        np.testing.assert_array_equal(after.shape, network.infer(images).shape)
+        np.testing.assert_allclose(after, network.infer(images), rtol=1e-3, atol=1e-3)
 
 
 def test_predictions_in_one_thread_leave_the_training_in_another_alone(network):
@@ -279,6 +346,9 @@ def test_without_the_quicker_ways_all_else_works(tmp_path):
     shutil.copytree(ROOT / "tinyhpe", tmp_path / "tinyhpe", ignore=shutil.ignore_patterns("fast", "__pycache__"))
     for folder in "tests", "lessons":
         os.symlink(ROOT / folder, tmp_path / folder)
+    ways = [sys.executable, "-c", "import tinyhpe; print(tinyhpe.ops.conv.Conv2d.ways)"]
+    ran = subprocess.run(ways, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
+    assert ran.stdout.strip() == "()", ran  # nor does it find those of another tinyhpe that is installed
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
     command += ["-c", str(ROOT / "pyproject.toml"), "-m", "not gpu", "-k", "not cuda and not gpu"]
     command += [f"tests/test_{name}.py" for name in TESTS_OF_THE_PLAIN_ENGINE]
@@ -291,3 +361,6 @@ def test_a_variable_of_the_environment_leaves_the_quicker_ways_out():
     environment = {**os.environ, "TINYHPE_PLAIN": "1"}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert ran.stdout.strip() == "()", ran.stderr
+    environment["TINYHPE_PLAIN"] = "0"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert "ClippedConv" in ran.stdout

@@ -37,6 +37,7 @@ def test_all_that_people_reach_for_is_there_and_is_shown_by_tab_completion():
     for name in functions:
         assert callable(getattr(tinyhpe, name)), name
     assert {*functions, "Tensor", "ops", "nn", "optim", "__version__"} <= set(dir(tinyhpe))
+    assert not {"LATER", "os", "importlib"} & set(dir(tinyhpe))
     assert tinyhpe.load_model is load_model
     with pytest.raises(AttributeError, match="no attribute 'backwards'"):
         tinyhpe.backwards  # noqa: B018

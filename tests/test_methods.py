@@ -110,6 +110,16 @@ def test_a_gpu_is_sent_bytes_and_answers_as_the_cpu_does(cupy, monkeypatch):
     assert sum(from_cpu) == images.nbytes
 
 
+def test_crops_are_taken_as_a_list_too_or_refused_in_one_sentence():
+    crops, model = np.full((2, 48, 48, 3), 99, np.uint8), methods.build()
+    expected = model.predict(crops)
+    np.testing.assert_array_equal(model.predict(list(crops)), expected)
+    assert model.predict(crops[:0]).shape == (0, 3)
+    for wrong, message in (np.ma.masked_array(crops), "lose its mask"), (None, "holds no numbers"):
+        with pytest.raises(TypeError, match=message):
+            model.predict(wrong)
+
+
 def test_a_saved_model_is_built_again_from_its_file_alone(tmp_path):
     images, _ = some_crops(3)
     model = methods.build("hopenet", stem="3x3", input_size=32, seed=5)

@@ -11,7 +11,8 @@ from tests.fixtures.record_resnet50 import FIXTURE, image, random_weights
 from tinyhpe import ops
 from tinyhpe.errors import InputError
 from tinyhpe.nn import resnet
-from tinyhpe.nn.layers import BatchNorm2d, Conv2d
+from tinyhpe.nn.layers import BatchNorm2d, Conv2d, Linear
+from tinyhpe.nn.module import Sequential
 from tinyhpe.tensor import Tensor, no_grad
 from tinyhpe.weight_files import load_arrays, save_arrays
 
@@ -123,6 +124,38 @@ def test_file_layout_of_a_convolution_is_torchs_oihw():
     layer = Conv2d(c_in=2, c_out=5, kernel=3, rng=np.random.default_rng(0))
     assert layer.state_dict()["weight"].shape == (5, 2, 3, 3)
     assert layer.state_dict()["weight"][4, 1, 0, 2] == layer.weight.data[0, 2, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (np.ma.masked_array([1.0, 2.0], [0, 1]), "lose its mask"),
+        (np.array([1.0, 1j]), "same_kind"),
+        (np.array(["1", "2"]), "holds no numbers"),
+        (np.array([1.0, None]), "holds no numbers"),
+    ],
+)
+def test_what_would_lose_something_on_its_way_into_a_module_is_refused(odd, message):
+    norm = BatchNorm2d(2)
+    for name in "bias", "running_mean":
+        with pytest.raises(TypeError, match=message):
+            norm.load_state_dict({**norm.state_dict(), name: odd})
+    if odd.dtype.kind != "c":
+        with pytest.raises(TypeError, match=message):
+            norm.register_buffer("odd", odd)
+
+
+def test_a_buffer_is_a_plain_array_whatever_it_was():
+    norm = BatchNorm2d(2)
+    norm.register_buffer("counts", [1, 2])
+    norm.register_buffer("big", np.array([1.0, 2.0], ">f4"))
+    assert {array.dtype.str for name, array in norm.state_dict().items() if name in ("counts", "big")} == {"<f4"}
+
+
+@pytest.mark.parametrize("part", [ops.relu, None, [Linear(2, 2, rng=np.random.default_rng(0))]])
+def test_sequential_passes_over_nothing_that_it_is_given(part):
+    with pytest.raises(TypeError, match=r"takes modules, one by one: nn\.ReLU\(\)"):
+        Sequential(BatchNorm2d(2), part)
 
 
 def test_weights_of_another_architecture_are_refused_with_the_reason():

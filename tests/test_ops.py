@@ -259,3 +259,34 @@ def test_a_gradient_that_is_summed_over_a_batch_in_float16_is_summed_in_a_wider_
     bias = Tensor(np.zeros(1, "f2"), requires_grad=True)
     (Tensor(np.zeros((5000, 1), "f2")) + bias).backward(np.full((5000, 1), 1.001, "f2"))
     np.testing.assert_allclose(bias.grad.astype(float), 5000 * float(np.float16(1.001)), rtol=1e-3)
+
+
+def test_what_is_computed_from_whole_numbers_has_fractions():
+    pixels, levels = Tensor(np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)), np.array([1, 0, 3])
+    assert ops.avg_pool2d(pixels, 2, 2).data.ravel().tolist() == [2.5, 4.5, 10.5, 12.5]
+    scores, floats = Tensor(levels), Tensor(levels.astype(float))
+    np.testing.assert_allclose(ops.softmax(scores).data, special.softmax(floats.data))
+    targets = np.array([0.5, 0.25, 0.0])
+    for loss in ops.bce_with_logits, ops.pairwise_order_loss:
+        assert loss(scores, targets).item() == pytest.approx(loss(floats, targets).item(), rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("make", [np.matrix, lambda values: np.array(values, ">i2"), list])
+@pytest.mark.parametrize("loss", [ops.bce_with_logits, ops.pairwise_order_loss])
+def test_labels_in_an_array_of_any_sort_count_as_a_plain_ones_do(make, loss):
+    scores, labels = Tensor(np.array([[0.3, -1.0], [2.0, 0.5], [1.0, 1.5]])), [[0, 1], [1, 1], [1, 0]]
+    assert np.array_equal(loss(scores, make(labels)).data, loss(scores, np.array(labels)).data)
+
+
+@pytest.mark.parametrize("function", [ops.cross_entropy, ops.bce_with_logits, ops.pairwise_order_loss, ops.index])
+def test_labels_and_indices_that_are_masked_are_refused(function):
+    shape = (3, 4) if function is ops.cross_entropy else 3
+    with pytest.raises(TypeError, match="lose its mask"):
+        function(Tensor(np.ones(shape)), np.ma.masked_array([0, 1, 1], [0, 0, 1]))
+
+
+def test_an_element_that_is_picked_often_gets_all_its_gradients_in_float16():
+    x = Tensor(np.ones(2, np.float16), requires_grad=True)
+    x[np.zeros(5000, int)].sum().backward()  # in float16, 2048 + 1 is 2048
+    np.testing.assert_array_equal(x.grad, np.array([5000, 0], np.float16))

@@ -64,6 +64,56 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_happened():
     assert run(interrupted=True) == run(interrupted=False)
 
 
+def stepped(kind, *shapes):
+    """An optimizer of ones, after one step."""
+    optimizer = kind([Parameter(np.ones(shape)) for shape in shapes])
+    for parameter in optimizer.parameters:
+        parameter.grad = np.ones_like(parameter.data)
+    optimizer.step()
+    return optimizer
+
+
+def test_a_state_takes_the_place_of_all_that_was_there_before():
+    fresh, used = optim.SGD([Parameter(np.ones(2))]), stepped(optim.SGD, 2)
+    used.load_state_dict(fresh.state_dict())
+    assert used.state_dict().keys() == {"steps"}
+
+
+@pytest.mark.parametrize("other", [stepped(optim.Adam, 2), stepped(optim.SGD, 1), stepped(optim.SGD, 2, 2)])
+def test_the_state_of_another_optimizer_is_refused(other):
+    sgd = stepped(optim.SGD, 2)
+    with pytest.raises(ValueError, match="the state of another optimizer"):
+        sgd.load_state_dict(other.state_dict())
+    np.testing.assert_array_equal(sgd.state_dict()["0.velocity"], 1)  # untouched
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_gradients_and_moments_that_are_matrices_count_element_by_element():
+    values, moved = np.array([[1.0, 2.0], [3.0, 4.0]]), []
+    for make in np.array, np.matrix:
+        weight = Parameter(np.ones((2, 2)))
+        adam = optim.Adam([weight])
+        for _ in range(2):
+            weight.grad = make(values)
+            adam.step()
+            adam.load_state_dict({name: make(a) if a.ndim else a for name, a in adam.state_dict().items()})
+        moved.append(weight.data)
+    np.testing.assert_array_equal(*moved)
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+def test_float16_parameters_move_as_float32_ones_do(kind):
+    moved = []
+    for dtype in np.float16, np.float32:
+        weight = Parameter(np.ones(4, dtype))
+        optimizer = kind([weight], lr=1e-2)
+        for gradient in [0.0, 300.0, 1e-5, 2.0], [0.0, 3.0, 1e-5, -2.0]:  # squares beyond float16, and below it
+            weight.grad = np.array(gradient, dtype)
+            optimizer.step()
+        moved.append(weight.data)
+    np.testing.assert_allclose(moved[0], moved[1], rtol=3e-3, atol=2e-3)
+
+
 def test_training_moves_the_tensors_that_the_model_holds_and_leaves_frozen_ones():
     weight, frozen = Parameter(np.zeros((2, 1))), Parameter(np.ones((1,)))
     frozen.requires_grad = False

@@ -1,5 +1,6 @@
 """The tape: order, memory, errors."""
 
+import copy
 import gc
 import threading
 import time
@@ -358,11 +359,33 @@ def test_any_array_of_numbers_becomes_a_plain_one_of_the_machines_byte_order(mak
         (np.array([1.0, None]), "holds no numbers"),
         (np.array(["2020-01-01"], "M8[D]"), "holds no numbers"),
         (np.zeros(2, [("a", "f8"), ("b", "i4")]), "holds no numbers"),
+        ([1j], "same_kind"),  # float32 would lose the half of it
     ],
 )
 def test_what_is_no_array_of_numbers_is_refused(value, message):
     with pytest.raises(TypeError, match=message):
         Tensor(value)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize(
+    "make", [np.matrix, lambda values: np.array(values, ">f8"), lambda values: Tensor(values)]
+)
+def test_data_and_gradients_that_are_set_become_plain_arrays_too(make):
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    x.data = x.grad = make(np.array([[5.0, 6.0], [7.0, 8.0]]))
+    assert type(x.data) is type(x.grad) is np.ndarray
+    assert x.dtype == x.grad.dtype == np.dtype("=f8")
+    (x * x).sum().backward()
+    np.testing.assert_array_equal(x.grad, 3 * np.array([[5, 6], [7, 8]]))
+    for name in "data", "grad":
+        with pytest.raises(TypeError, match="lose its mask"):
+            setattr(x, name, np.ma.masked_array([1.0, 2.0], [0, 1]))
+
+
+def test_a_complex_number_beside_a_real_tensor_is_refused():
+    with pytest.raises(TypeError, match="same_kind"):
+        leaf([1.0]) * 1j
 
 
 def test_the_gradient_of_a_scalar_is_an_array_without_axes():
@@ -401,6 +424,39 @@ def test_a_setting_that_is_changed_before_backward_is_noticed_or_does_no_harm(fu
 
     got, expected = gradient(3, 3, 0, 0), gradient()
     assert got == expected or "changed in place since" in got
+
+
+class Scaled(Op):
+    """x * x * a number for each element, in an op of a student's: a list, or a view, is kept."""
+
+    def __init__(self, factors):
+        self.factors = factors
+
+    @staticmethod
+    def samples(rng):
+        yield Sample((rng.normal(size=(2, 2)),), {"factors": [1.0, 2.0, 3.0, 4.0]})
+
+    def forward(self, xp, x):
+        self.flat = x.reshape(-1)
+        return x * x * xp.reshape(self.factors, x.shape)
+
+    def backward(self, xp, g):
+        return (2 * g * xp.reshape(self.flat * xp.asarray(self.factors), g.shape),)
+
+
+del Op.registry["Scaled"]
+
+
+@pytest.mark.parametrize("factors", [[1.0, 2.0, 3.0, 4.0], [np.array([1.0, 2.0]), np.array([3.0, 4.0])]])
+@pytest.mark.parametrize("changed", ["input", "setting"])
+def test_what_a_students_op_keeps_as_a_list_or_as_a_view_is_watched_too(factors, changed):
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    y = apply(Scaled(copy.deepcopy(factors)), x).sum()
+    kept = y.op.inputs[0].op.factors
+    target = x.data[0] if changed == "input" else kept if np.ndim(kept) == 1 else kept[0]
+    target[0] = 5.0
+    with pytest.raises(RuntimeError, match=r"(?s)Scaled kept .* in place since"):
+        y.backward()
 
 
 def test_another_thread_records_while_this_one_does_not():
@@ -448,6 +504,9 @@ def test_what_numpy_and_torch_call_by_these_names_is_there():
     assert (-x).relu().sum().item() == 0
     assert abs(-x).sum().item() == 22
     assert ops.stack([x, x], axis=-1).data.tolist() == np.stack([x.data, x.data], axis=-1).tolist()
+    for shapes, axis in (((2, 3), (3, 2)), 0), (((2, 3), (2, 3)), 5):
+        with pytest.raises(ValueError, match=r"must match exactly|out of bounds"):
+            ops.stack([Tensor(np.ones(shape)) for shape in shapes], axis)
     ops.stack([x, x * 2.0], axis=1).sum().backward()
     np.testing.assert_array_equal(x.grad, 3)
     assert not x.detach().requires_grad

@@ -1,6 +1,6 @@
 """tinyhpe: deep learning for head pose, from nothing."""
 
-import importlib.util
+import importlib
 import os
 
 from tinyhpe import nn, ops, optim
@@ -8,7 +8,7 @@ from tinyhpe.gradcheck import gradcheck
 from tinyhpe.tensor import Tensor, no_grad
 from tinyhpe.ways import plain
 
-if not os.environ.get("TINYHPE_PLAIN") and importlib.util.find_spec("tinyhpe.fast"):
+if os.environ.get("TINYHPE_PLAIN", "0") in ("", "0") and os.path.exists(os.path.join(__path__[0], "fast")):
     from tinyhpe import fast
 
 __version__ = "0.1.0"
@@ -24,4 +24,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *LATER})
+    return sorted({*globals(), *LATER} - {"LATER", "importlib", "os"})

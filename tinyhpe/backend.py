@@ -55,7 +55,8 @@ def plain_array(data, dtype=np.float32):
         raise TypeError(
             f"{type(data).__name__} of {array.dtype} holds no numbers: convert it, array.astype('float32')"
         )
-    return array.astype(array.dtype.newbyteorder("=") if hasattr(data, "dtype") else dtype, copy=False)
+    wanted = array.dtype.newbyteorder("=") if hasattr(data, "dtype") else dtype
+    return array.astype(wanted, casting="same_kind", copy=False)  # so 1j is refused, not cut to 0
 
 
 def array_like(value, array):
@@ -65,17 +66,23 @@ def array_like(value, array):
     return plain_array(value, dtype) if xp is np else xp.full((), value, dtype)  # full: no copy to the GPU
 
 
+def owner(value):
+    """Return the id of the array that `value` is a view of; of all else its own."""
+    base = getattr(value, "base", None)
+    return id(value if base is None else base)
+
+
 def fingerprint(array):
-    """Return a number that changes when the values of a NumPy array change in place, or of a tuple of arrays.
+    """Return what changes when values in a NumPy array, or in a list or tuple of arrays and numbers, change.
 
     All values of a small array count, of a larger one 64, evenly spread: so a change of a few elements of a
     large array may be missed, a change of most of them is not. (CuPy arrays have none: to read them, the CPU
-    would wait for the GPU. Nor have numbers and all else that cannot change in place.)
+    would wait for the GPU. Nor has all else.)
     """
-    if isinstance(array, tuple):
+    if isinstance(array, (tuple, list)):
         return tuple(map(fingerprint, array))
     if not isinstance(array, np.ndarray):
-        return None
+        return repr(array) if isinstance(array, (int, float)) else None
     step = array.size // 64 | 1 if array.size > 256 else 1  # odd, so that all of 2, 4, 8 ... channels are seen
     values = array.reshape(-1) if array.flags.c_contiguous else array.flat  # flat: no copy of the whole
     return hash(values[::step].tobytes())

@@ -63,11 +63,8 @@ def limits_of_one(way):
 
 def largest(results):
     """Of dictionaries of errors the largest error by name."""
-    errors = {}
-    for result in results:
-        for check, error in result.items():
-            errors[check] = max(error, errors.get(check, 0.0))
-    return errors
+    results = list(results)
+    return {check: max(result.get(check, 0.0) for result in results) for result in results for check in result}
 
 
 def check_sample(op_class, sample, way, seed):

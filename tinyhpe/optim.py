@@ -57,12 +57,11 @@ class Optimizer:
             raise RuntimeError("step() would move nothing: no parameter has a gradient; call backward() first")
         self.steps += 1
         for parameter, state in trained:
-            p, g = parameter.data, parameter.grad
-            check_gradient(f"{type(self).__name__}.step()", g, parameter)
-            xp = backend.array_module(p)
-            for name in self.moments:
-                if name not in state:
-                    state[name] = xp.zeros_like(p)
+            check_gradient(f"{type(self).__name__}.step()", parameter.grad, parameter)
+            xp, p = backend.array_module(parameter.data), parameter.data
+            g = parameter.grad.astype(np.result_type(p.dtype, np.float32), copy=False)  # float16 is too narrow
+            if not state:
+                state.update({name: xp.zeros_like(g) for name in self.moments})
             choose_way(self, xp, p, g).update(self, p, g, **state)
 
     def state_dict(self):
@@ -75,12 +74,15 @@ class Optimizer:
         return state | {"steps": np.array(self.steps)}
 
     def load_state_dict(self, state):
-        """Take moments and step count from state_dict()."""
-        self.steps = int(state["steps"])
+        """Take moments and step count from state_dict(); raises ValueError if they are another optimizer's."""
+        shapes = {f"{i}.{name}": p.shape for i, p in enumerate(self.parameters) for name in self.moments}
+        if wrong := [key for key in state if key != "steps" and np.shape(state[key]) != shapes.get(key)]:
+            raise ValueError(f"the state of another optimizer: {wrong[0]} does not fit, of {len(state)} arrays")
+        self.steps, self.state = int(state["steps"]), [{} for _ in self.parameters]
         for key in state.keys() - {"steps"}:
             number, name = key.split(".")
             xp = backend.array_module(self.parameters[int(number)].data)
-            self.state[int(number)][name] = xp.array(state[key])
+            self.state[int(number)][name] = xp.array(backend.plain_array(state[key]))
 
 
 class SGD(Optimizer):

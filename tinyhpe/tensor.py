@@ -6,6 +6,7 @@ graph that nobody holds is freed at once.
 
 import contextlib
 from contextvars import ContextVar
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -66,14 +67,20 @@ class Tensor:
 
     __array_priority__ = 1000  # so that a CuPy array asks the tensor in array + tensor ...
     __array_ufunc__ = None  # ... and a NumPy array, too
-    __slots__ = ("__weakref__", "data", "grad", "op", "requires_grad")
+    __slots__ = ("__weakref__", "_data", "_grad", "op", "requires_grad")
 
     def __init__(self, data, requires_grad=False):
         if isinstance(data, Tensor):
             raise TypeError("this is a Tensor already: use it as it is, or its detach() for a constant")
-        self.data, self.grad, self.op, self.requires_grad = backend.plain_array(data), None, None, requires_grad
+        self.data, self._grad, self.op, self.requires_grad = data, None, None, requires_grad
         if requires_grad and self.dtype.kind not in "fc":
             raise TypeError(f"only floating-point tensors can have a gradient, this one is {self.dtype}")
+
+    # whoever sets them, data and grad become plain arrays, or are refused
+    data = property(attrgetter("_data"), lambda self, data: setattr(self, "_data", backend.plain_array(data)))
+    grad = property(
+        attrgetter("_grad"), lambda self, g: setattr(self, "_grad", g if g is None else backend.plain_array(g))
+    )
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -130,7 +137,7 @@ class Tensor:
             if (g := gradients.pop(id(tensor), None)) is None:  # every path from the output gave no gradient
                 continue
             if tensor.op is None:
-                tensor.grad = g.copy() if tensor.grad is None else xp.asarray(tensor.grad + g)
+                tensor.grad = g.copy() if tensor.grad is None else tensor.grad + g
                 continue
             for source, gradient in run_backward(tensor.op, xp, g):
                 if id(source) in gradients:  # never in place: it may be the array that another op was handed
@@ -209,10 +216,8 @@ def apply(op, *inputs):
     op.way = choose_way(op, xp, *arrays)
     output = Tensor(op.way.forward(op, xp, *arrays))
     if any(op.needs):
-        others = {id(value) for value in (*settings, *arrays, output.data)}  # the rest is the op's own
-        op.fingerprints = {
-            name: backend.fingerprint(kept) for name, kept in vars(op).items() if id(kept) in others
-        }
+        others = {backend.owner(value) for value in (*settings, *arrays, output.data)}  # the rest is the op's own
+        op.fingerprints = {k: backend.fingerprint(v) for k, v in vars(op).items() if backend.owner(v) in others}
         op.inputs, output.op, output.requires_grad = tensors, op, True
     return output
 

@@ -57,7 +57,8 @@ def unvaried(images, size):
 def normalised(xp, pixels):
     """(pixel - ImageNet's mean) / ImageNet's std of float32 pixels from 0 to 255, in their own memory."""
     mean, std = statistics(xp, pixels.shape[2])
-    rows = pixels.reshape(*pixels.shape[:2], -1)  # NumPy's loops over three channels would be short, and so slow
+    # NumPy's loops over three channels would be short, and so slow
+    rows = pixels.reshape(*pixels.shape[:2], 3 * pixels.shape[2])
     rows -= mean
     rows /= std
     return pixels

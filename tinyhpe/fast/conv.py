@@ -45,10 +45,9 @@ class ChunkedConv:
 def gradients_at_stride_one(op, g):
     """One im2col of g gives dx = columns @ reversed weights, and dw = x.T @ columns."""
     k, _, c_in, c_out = op.weight.shape
-    dx = np.empty(op.x.shape, g.dtype)
+    dx, dw_reversed = np.empty(op.x.shape, g.dtype), None
     matrix = gemm.RightFactor(reversed_weight(op.weight).reshape(-1, c_in))
     x_rows, dx_rows = np.ascontiguousarray(op.x).reshape(-1, c_in), dx.reshape(-1, c_in)
-    dw_reversed = None
     for rows, columns in im2col_chunks(g, k, 1, k - 1 - op.padding):
         matrix.multiply(columns, out=dx_rows[rows])
         if op.needs[1]:

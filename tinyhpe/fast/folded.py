@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from tinyhpe import nn
 from tinyhpe.fast import gemm, winograd
 from tinyhpe.fast.conv import Im2col, pixel_chunks
 from tinyhpe.fast.norm import ChunkedNorm
@@ -24,6 +25,7 @@ from tinyhpe.ops.pool import max_pool2d
 from tinyhpe.tensor import Tensor
 
 MOST_CHANNELS = 16  # for each tile in Winograd's convolution, whose weights are prepared once here
+PARTS = {ResNet, BasicBlock, Bottleneck, nn.Sequential, nn.Conv2d, nn.BatchNorm2d, nn.Linear, nn.MaxPool2d}
 _folded = WeakKeyDictionary()  # network -> FoldedResNet
 
 
@@ -34,18 +36,20 @@ class FoldedResNet:
     """
 
     def suits(network, xp, images):
-        blocks = [type(block) for stage in network.stages() for block in stage]
-        as_it_was = getattr(network.forward, "__func__", None) is ResNet.forward
-        return xp is np and images.dtype.char in "fd" and as_it_was and {BasicBlock, Bottleneck}.issuperset(blocks)
-
-    def inference(network, images):
+        if xp is not np or images.dtype.char not in "fd":
+            return False
         folded = _folded.get(network)
         if folded is None or not folded.source.is_unchanged():
             folded = _folded[network] = FoldedResNet(network)
-        return folded(images)
+        return folded.possible
+
+    def inference(network, images):
+        return _folded[network](images)
 
     def __init__(self, network):
-        self.source, self.lock = Source(network), threading.Lock()
+        self.source, self.lock, self.possible = Source(network), threading.Lock(), is_as_built(network)
+        if not self.possible:
+            return
         self.stem = FoldedConv(network.conv1, network.bn1)
         self.maxpool = network.maxpool
         self.blocks = [FoldedBlock(block) for stage in network.stages() for block in stage]
@@ -61,26 +65,31 @@ class FoldedResNet:
             return linear(Tensor(x.mean(axis=(1, 2))), *self.fc).data
 
 
+def is_as_built(network):
+    """Whether no part of a network was taken out, derived, patched, or replaced by a layer of another kind."""
+    as_they_were = all(type(part) in PARTS and "forward" not in vars(part) for part in network.modules())
+    return as_they_were and type(network.fc) is nn.Linear and type(network.maxpool) in (nn.MaxPool2d, type(None))
+
+
 class Source:
     """What a folded network was made of, and whether it still is so.
 
-    Of each array all values are compared if it is small, else some 16 of them, evenly spread: so a change of a few
-    elements in place may be missed, a training step or other weights are not.
+    Of each array all values are compared if it is small, else some, evenly spread, two or more for each of its
+    output channels: so a change of a few elements in place may be missed; a channel that is cleared, a training
+    step, or other weights are not.
     """
 
     def __init__(self, network):
-        self.attributes = [vars(module) for module in network.modules()]
-        self.parameters = network.parameters()
+        self.modules, self.parameters = list(network.modules()), network.parameters()
         self.objects = self.look()
         arrays = [p.data for p in self.parameters] + [array for _, array in network.named_buffers()]
-        flat = [array.reshape(-1) for array in arrays]
-        self.views = [array[:: array.size // 16 | 1 if array.size > 256 else 1] for array in flat]
-        self.seen = np.concatenate(self.views) if all(map(np.shares_memory, flat, arrays)) else None
+        self.views = [array.reshape(-1)[:: array.size // max(256, 2 * array.shape[-1]) | 1] for array in arrays]
+        self.seen = np.concatenate(self.views) if all(map(np.shares_memory, self.views, arrays)) else None
 
     def look(self):
-        """Everything that the modules have as attributes, and the parameters' arrays."""
-        attributes = itertools.chain.from_iterable(map(dict.values, self.attributes))
-        return [*attributes, *(parameter.data for parameter in self.parameters)]
+        """The modules' classes, everything that they have as attributes, and the parameters' arrays."""
+        attributes = itertools.chain.from_iterable(vars(module).values() for module in self.modules)
+        return [*map(type, self.modules), *attributes, *(parameter.data for parameter in self.parameters)]
 
     def is_unchanged(self):
         """Whether the network has the same parts, settings and arrays, and the same numbers in them."""
@@ -95,7 +104,8 @@ class FoldedBlock:
     """A residual block, basic or bottleneck: its convolutions, and its shortcut if it has one."""
 
     def __init__(self, block):
-        self.convs = [FoldedConv(conv, norm) for conv, norm in block.pairs()]
+        numbers = range(1, 4 if isinstance(block, Bottleneck) else 3)
+        self.convs = [FoldedConv(getattr(block, f"conv{i}"), getattr(block, f"bn{i}")) for i in numbers]
         self.downsample = FoldedConv(*block.downsample) if block.downsample else None
 
     def __call__(self, x):

@@ -13,7 +13,11 @@ import numpy as np
 
 
 class ChunkedNorm:
-    """A way of BatchNorm."""
+    """A way of BatchNorm.
+
+    Where the mean of a channel is large beside its standard deviation, x * scale + shift and the gradient of gamma
+    lose digits that the plain op keeps: their error is about eps * |mean| / std (as if x had been rounded).
+    """
 
     ROW_VALUES = 1024  # a per-channel vector is repeated to about this length
     CHUNK_VALUES = 1 << 16  # values in a chunk: 256 KB of float32
@@ -24,12 +28,15 @@ class ChunkedNorm:
     def forward(op, xp, x, gamma, beta, residual=None):
         op.check_shapes(x, gamma, beta, residual)
         rows = rows_of(x)
-        op.x, op.mean, var = x, op.running_mean.copy(), op.running_var
+        mean, var = op.running_mean.copy(), op.running_var
         if op.training:
-            op.mean, var = batch_statistics(rows, rows.view(x))
-            op.update_running(op.mean, var, x.size // gamma.size)
+            mean, var = batch_statistics(rows, rows.view(x))
+            if not np.isfinite(var).all():  # squares too large for float32, which the plain way makes in float64
+                op.way = type(op)
+                return op.forward(xp, x, gamma, beta, residual)
+            op.update_running(mean, var, x.size // gamma.size)
         op.running_mean = op.running_var = None  # they go on changing: backward must not need them
-        op.inverse = 1 / np.sqrt(var + op.eps)
+        op.x, op.mean, op.inverse = x, mean, 1 / np.sqrt(var + op.eps)
         op.scale, op.shift = gamma * op.inverse, beta - op.mean * gamma * op.inverse
         y = np.empty(x.shape, x.dtype)
         normalise(rows, op, rows.view(x), rows.view(y), None if residual is None else rows.view(residual))
@@ -92,13 +99,14 @@ def rows_of(array):
     return make_rows(array.shape, array.dtype, ChunkedNorm.ROW_VALUES, ChunkedNorm.CHUNK_VALUES)
 
 
-def batch_statistics(rows, x):
+def batch_statistics(rows, x, origin=None):
     """Mean and biased variance of each channel, (C,) in double precision.
 
-    Sums are taken of x minus its first pixel, so that a large mean does not drown the variance.
+    Sums are taken of x minus an origin (C,), so that a large mean does not drown the variance. It is the first
+    pixel; and if that lies far from all others, they are taken once more, from the mean.
     """
-    origin = x[0, : rows.channels].copy()
-    origin_row, buffers = rows.repeat(origin), np.empty((2, *rows.shape), rows.dtype)
+    start = x[0, : rows.channels].copy() if origin is None else origin
+    origin_row, buffers = rows.repeat(start), np.empty((2, *rows.shape), rows.dtype)
 
     def chunks():
         for chunk in rows.chunks:
@@ -107,7 +115,10 @@ def batch_statistics(rows, x):
             yield centred, np.multiply(centred, centred, out=squares)
 
     mean, square = rows.sums(chunks()) / (rows.count * rows.repeats)
-    return mean + origin, square - mean * mean
+    var = square - mean * mean
+    if origin is None and (mean * mean > 100 * var).any():
+        return batch_statistics(rows, x, (start + mean).astype(x.dtype))
+    return mean + start, var
 
 
 def normalise(rows, op, x, y, residual):

@@ -177,10 +177,9 @@ def fill_outputs(values, y):
 
 def image_chunks(shape, channels):
     """Slices of as many images as are worked on at a time; `channels` is the larger number of them."""
-    count, height, width, _ = shape
-    tiles = math.prod(tile_grid(height, width))
+    tiles = math.prod(tile_grid(*shape[1:3]))
     images = -(-max(WinogradConv.CHUNK_TILES, WinogradConv.CHUNK_VALUES // (36 * channels)) // tiles)
-    return [slice(first, first + images) for first in range(0, count, images)]
+    return [slice(first, first + images) for first in range(0, shape[0], images)]
 
 
 def multiply_and_fill(values, at_points, y):

@@ -58,8 +58,8 @@ class Method(Module):
 
     def evaluate_network(self, images):
         """Return the raw outputs (n, outputs) for the centres of crops, in evaluation mode, without a graph."""
-        outputs = []
-        for start in range(0, len(images), PREDICT_BATCH):
+        images, outputs = backend.plain_array(images, np.uint8), []
+        for start in range(0, max(1, len(images)), PREDICT_BATCH):
             batch = images[start : start + PREDICT_BATCH]
             seen = unvaried(backend.to_device(batch, self.device), self.input_size)
             outputs.append(backend.to_numpy(self.backbone.infer(seen)))

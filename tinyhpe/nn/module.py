@@ -55,15 +55,14 @@ class Module:
     def register_buffer(self, name, array):
         """Keep an array that belongs to the state but is not trained (running statistics)."""
         self.buffer_names = (*self.buffer_names, name)
-        setattr(self, name, array)
+        setattr(self, name, backend.plain_array(array))
 
     def __call__(self, *inputs):
         return self.forward(*inputs)
 
     def infer(self, images):
         """Return the outputs for an array of images (N, H, W, 3), in evaluation mode, as an array."""
-        xp = backend.array_module(images)
-        return choose_way(self, xp, images).inference(self, images)
+        return choose_way(self, backend.array_module(images), images).inference(self, images)
 
     def inference(self, images):
         """infer() in its plain way."""
@@ -167,8 +166,9 @@ class Module:
         if wrong and strict:
             name, reason = next(iter(wrong.items()))
             raise InputError(f"weights of another architecture: {len(wrong)} arrays do not fit ({name} {reason})")
-        for name in own.keys() - wrong.keys():
-            own[name][...] = backend.array_module(own[name]).asarray(state[name])
+        for name in sorted(own.keys() - wrong.keys()):
+            xp = backend.array_module(own[name])
+            xp.copyto(own[name], xp.asarray(backend.plain_array(state[name])))  # refuses complex numbers
         return list(wrong)
 
 
@@ -176,6 +176,8 @@ class Sequential(Module):
     """Modules one after another, named "0", "1", ... as in torch."""
 
     def __init__(self, *modules):
+        if not all(isinstance(module, Module) for module in modules):
+            raise TypeError("Sequential takes modules, one by one: nn.ReLU() for ops.relu, Sequential(*layers)")
         for number, module in enumerate(modules):
             setattr(self, str(number), module)
 

@@ -20,10 +20,6 @@ class BasicBlock(Module):
         self.bn2 = BatchNorm2d(width, relu=True)
         self.downsample = shortcut(rng, c_in, width, stride)
 
-    def pairs(self):
-        """The convolutions, each with the batch norm after it."""
-        return [(self.conv1, self.bn1), (self.conv2, self.bn2)]
-
     def forward(self, x):
         residual = self.downsample(x) if self.downsample else x
         return self.bn2(self.conv2(self.bn1(self.conv1(x))), residual)
@@ -42,10 +38,6 @@ class Bottleneck(Module):
         self.conv3 = Conv2d(width, 4 * width, 1, rng=rng)
         self.bn3 = BatchNorm2d(4 * width, relu=True)
         self.downsample = shortcut(rng, c_in, 4 * width, stride)
-
-    def pairs(self):
-        """The convolutions, each with the batch norm after it."""
-        return [(self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3)]
 
     def forward(self, x):
         residual = self.downsample(x) if self.downsample else x

@@ -58,8 +58,7 @@ class Conv2d(Op):
     def forward(self, xp, x, weight):
         shape = self.output_shape(x, weight)
         self.x, self.weight = x, weight
-        y = self.im2col(xp) @ weight.reshape(-1, shape[3])
-        return y.reshape(shape)
+        return (self.im2col(xp) @ weight.reshape(-1, shape[3])).reshape(shape)
 
     def backward(self, xp, g):
         k, _, c_in, c_out = self.weight.shape
@@ -67,8 +66,7 @@ class Conv2d(Op):
         dw = (self.im2col(xp).T @ g_rows).reshape(self.weight.shape)
         if not self.needs[0]:  # the first layer of a network: nobody asks how its images should change
             return None, dw
-        matrix = self.weight.reshape(-1, c_out)
-        d_columns = g_rows @ matrix.T
+        d_columns = g_rows @ self.weight.reshape(-1, c_out).T
         d_pixels = d_columns.reshape(*g.shape[:3], k * k, c_in)
         d_padded = xp.zeros_like(pad(xp, self.x, self.padding))
         for number, d_tap in enumerate(taps(d_padded, k, self.stride)):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tinyhpe.backend import array_module
+from tinyhpe.backend import array_module, plain_array
 from tinyhpe.ops.elementwise import exp, expit, power
-from tinyhpe.ops.reduce import mean, widened
+from tinyhpe.ops.reduce import mean, narrowed, widened
 from tinyhpe.ops.samples import normal
 from tinyhpe.tensor import Op, Tensor, apply, as_tensor
 
@@ -27,7 +27,7 @@ class BCEWithLogits(Op):
         yield normal(rng, (3, 4), analytic=False, targets=rng.uniform(size=(3, 4)))
 
     def forward(self, xp, z):
-        self.z, self.targets = z, self.targets.astype(z.dtype)
+        self.z, self.targets = z, narrowed(self.targets, z)
         return cross_entropies(xp, z, self.targets)
 
     def backward(self, xp, g):
@@ -58,7 +58,7 @@ class LogSoftmax(Op):
     def forward(self, xp, z):
         z = z - z.max(axis=self.axis, keepdims=True)
         total = xp.exp(widened(z)).sum(axis=self.axis, keepdims=True)
-        self.y = (z - xp.log(total)).astype(z.dtype)
+        self.y = narrowed(z - xp.log(total), z)
         return self.y
 
     def backward(self, xp, g):
@@ -80,8 +80,7 @@ def constant(name, value, beside, kinds="biuf"):
     if isinstance(value, Tensor) and value.requires_grad:
         raise TypeError(f"{name} has no gradient for its targets or labels: give tensor.detach()")
     array = value.data if isinstance(value, Tensor) else value
-    if not hasattr(array, "dtype"):
-        array = array_module(beside.data).asarray(array)
+    array = plain_array(array if hasattr(array, "dtype") else array_module(beside.data).asarray(array))
     if array.dtype.kind not in kinds:
         raise TypeError(f"{name} cannot use targets or labels of {array.dtype}: convert them, with array.astype()")
     return array

@@ -11,6 +11,7 @@ import itertools
 
 import numpy as np
 
+from tinyhpe.ops.reduce import narrowed
 from tinyhpe.tensor import Op, Sample, apply
 
 
@@ -66,7 +67,7 @@ class BatchNorm(Op):
         y = y if residual is None else y + residual
         y = xp.maximum(y, 0) if self.relu else y
         self.passed = y > 0 if self.relu else True
-        return y.astype(x.dtype)
+        return narrowed(y, x)
 
     def update_running(self, mean, var, count):
         """Mix the batch's statistics into the running ones; the variance unbiased, as in torch."""

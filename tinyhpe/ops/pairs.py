@@ -8,7 +8,7 @@ its Eq. 1, as written, asks whether two images have the same level ("same"). Ord
 """
 
 from tinyhpe.ops.losses import constant, cross_entropies, cross_entropy_slopes
-from tinyhpe.ops.reduce import widened
+from tinyhpe.ops.reduce import narrowed, widened
 from tinyhpe.ops.samples import normal
 from tinyhpe.tensor import Op, apply
 
@@ -36,11 +36,11 @@ class PairwiseOrder(Op):
         check_pairs(scores, self.levels)
         n = len(scores)
         self.z = scores[:, None] - scores[None, :]
-        self.targets = order_targets(self.levels).astype(scores.dtype)
+        self.targets = narrowed(order_targets(self.levels), scores)
         losses = cross_entropies(xp, self.z, self.targets)
         itself = xp.arange(n)
         losses[itself, itself] = 0  # there an image is paired with itself
-        return (widened(losses).sum(axis=(0, 1)) / (n * (n - 1))).astype(scores.dtype)
+        return narrowed(widened(losses).sum(axis=(0, 1)) / (n * (n - 1)), scores)
 
     def backward(self, xp, g):
         n = len(self.z)

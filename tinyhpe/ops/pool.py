@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinyhpe.ops.reduce import mean, widened
+from tinyhpe.ops.reduce import mean, narrowed, widened
 from tinyhpe.ops.samples import distinct
 from tinyhpe.ops.windows import output_size, pad, taps
 from tinyhpe.tensor import Op, Sample, apply
@@ -66,11 +66,10 @@ class AvgPool2d(Pool2d, Op):
 
     def forward(self, xp, x):
         windows = self.windows(xp, x, 0)
-        return widened(windows).mean(axis=0).astype(x.dtype)
+        return narrowed(widened(windows).mean(axis=0), x)
 
     def backward(self, xp, g):
-        area = self.kernel**2
-        shares = xp.broadcast_to(g / area, (area, *g.shape))
+        shares = xp.broadcast_to(g / self.kernel**2, (self.kernel**2, *g.shape))
         return (self.give_back(xp, shares),)
 
 

@@ -13,6 +13,11 @@ def widened(x):
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
+def narrowed(y, x):
+    """y in the dtype of x, unless x is of whole numbers: what is computed from them has fractions."""
+    return y.astype(x.dtype) if x.dtype.kind in "fc" else y
+
+
 def axis_tuple(axis, ndim):
     """Return `axis` (None, an int or a tuple) as a tuple of non-negative ints."""
     if axis is None:

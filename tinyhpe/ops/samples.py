@@ -13,11 +13,9 @@ def normal(rng, *shapes, analytic=True, **settings):
 
 def away_from_zero(rng, *shape):
     """Numbers of either sign, none near 0."""
-    signs = rng.choice([-1, 1], shape)
-    return signs * rng.uniform(0.5, 2, shape)
+    return rng.choice([-1, 1], shape) * rng.uniform(0.5, 2, shape)
 
 
 def distinct(rng, *shape):
     """Numbers no two of which are equal or nearly so."""
-    numbers = rng.permutation(math.prod(shape))
-    return numbers.reshape(shape) / 10
+    return rng.permutation(math.prod(shape)).reshape(shape) / 10

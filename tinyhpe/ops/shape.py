@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tinyhpe.backend import plain_array
+from tinyhpe.ops.reduce import widened
 from tinyhpe.ops.samples import normal
 from tinyhpe.tensor import Op, Tensor, apply, as_tensor
 
@@ -60,9 +62,9 @@ class Index(Op):
         return x[self.index]
 
     def backward(self, xp, g):
-        dx = xp.zeros(self.shape, g.dtype)
+        dx = xp.zeros(self.shape, widened(g).dtype)
         xp.add.at(dx, self.index, g)  # an element that was picked twice gets both gradients
-        return (dx,)
+        return (dx.astype(g.dtype, copy=False),)
 
 
 class Concatenate(Op):
@@ -107,10 +109,9 @@ def index(x, key):
 
 
 def as_index(part):
-    """A part of an index: lists and constant tensors as arrays, all else as it is."""
-    if isinstance(part, Tensor):
-        return part.data
-    return np.array(part) if isinstance(part, list) else part
+    """A part of an index: lists and constant tensors as arrays, slices and the like as they are."""
+    part = part.data if isinstance(part, Tensor) else np.array(part) if isinstance(part, list) else part
+    return plain_array(part) if hasattr(part, "dtype") else part
 
 
 def concatenate(tensors, axis=0):
@@ -121,7 +122,5 @@ def concatenate(tensors, axis=0):
 def stack(tensors, axis=0):
     """Join tensors of one shape along a new axis."""
     tensors = [as_tensor(tensor, tensors) for tensor in tensors]
-    shape = list(tensors[0].shape)
-    axis = axis % (len(shape) + 1)
-    shape.insert(axis, 1)
-    return concatenate([tensor.reshape(shape) for tensor in tensors], axis)
+    shapes = [np.expand_dims(np.broadcast_to(0, tensor.shape), axis).shape for tensor in tensors]
+    return concatenate([tensor.reshape(shape) for tensor, shape in zip(tensors, shapes, strict=True)], axis)
