@@ -6,7 +6,7 @@ from tqdm import tqdm
 from tinyhpe.datasets import open_dataset
 from tinyhpe.datasets.crops import HeadCrops, crop_size
 from tinyhpe.errors import InputError
-from tinyhpe.pose.metrics import ANGLES, summary
+from tinyhpe.pose.metrics import summary
 from tinyhpe.prediction import as_model, predict_crops
 
 BATCH = 64
@@ -17,7 +17,7 @@ def evaluate(data="rendered", model=None, progress=True):
     """Predict a labelled data set, and compare with its labels.
 
     Args:
-        data: "rendered", "300wlp:PATH", "aflw2000:PATH" or "pointing04:PATH", or HeadCrops.
+        data: what open_dataset() takes, such as "rendered" or "aflw2000:PATH", or HeadCrops.
         model: what load_model() returned, or what it takes; by default the shipped one.
         progress: whether to show a bar on standard error.
 
@@ -52,10 +52,10 @@ def evaluate(data="rendered", model=None, progress=True):
 
 
 def plot_losses(history, path):
-    """Draw the loss of each angle over the epochs, one panel for each training stage, to a PNG file.
+    """Draw the loss of each part over the epochs, one panel for each training stage, to a PNG file.
 
     Args:
-        history: list of {"epoch", "stage", "yaw", "pitch", "roll"}, one for each epoch.
+        history: list of {"epoch", "stage"} and the losses of the method's parts, one for each epoch.
     """
     from matplotlib.figure import Figure  # slow to import, and no other command needs it
 
@@ -63,8 +63,8 @@ def plot_losses(history, path):
     figure = Figure(figsize=(4.5 * len(stages), 3.2), layout="constrained")
     for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
         entries = [entry for entry in history if entry["stage"] == stage]
-        for angle in ANGLES:
-            axes.plot([e["epoch"] for e in entries], [e[angle] for e in entries], marker=".", label=angle)
+        for part in list(entries[0])[2:]:
+            axes.plot([e["epoch"] for e in entries], [e[part] for e in entries], marker=".", label=part)
         axes.set(title=stage, xlabel="epoch", ylabel="loss")
         axes.legend()
     figure.savefig(path, dpi=120)

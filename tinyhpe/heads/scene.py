@@ -66,8 +66,8 @@ def render_head(
     """Renders the head that belongs to `seed` (an integer or a tuple of them), size x size pixels.
 
     pose: yaw, pitch and roll in degrees; without one, it is drawn by a function of pose/sampling.py. The same seed
-    is the same person in the same light whatever the pose. margin: None for a crop as HopeNet takes it in training; a number
-    for a wider picture, with so many sides of the square landmark box left free on each side of it.
+    is the same person in the same light whatever the pose. margin: None for a crop as HopeNet takes it in
+    training; a number for a wider picture, with so many sides of the square landmark box left free on each side.
     """
     pose_rng, person_rng, view_rng, light_rng, back_rng = np.random.default_rng(seed).spawn(5)
     pose = draw_poses(pose_rng, 1)[0] if pose is None else np.asarray(pose, float)

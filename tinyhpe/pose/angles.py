@@ -36,7 +36,7 @@ def euler_to_matrix(pose: np.ndarray) -> np.ndarray:
              | 0  c  s |         | 0  1  0 |         |-s  c  0 |
              | 0 -s  c |         | s  0  c |         | 0  0  1 |
 
-    multiplied out by hand, c and s being the cosine and the sine of the angle in question. Poses on a GPU stay there.
+    multiplied out by hand, c and s being the angle's cosine and sine. Poses on a GPU stay there.
     """
     pose = as_floats(pose)
     xp = array_module(pose)

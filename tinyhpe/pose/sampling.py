@@ -1,16 +1,16 @@
 """Which poses to train on: as cameras meet heads, or as Fig. 4 of the paper counts the angles of 300W-LP.
 
-Take a profile: the head turned by 80 degrees, its label yaw 80, pitch 0, roll 0. Now the person nods by 15 degrees,
-which in the image of a profile is a tilt by 15. The label jumps to yaw 72, pitch 56, roll 57, though the head has
-hardly moved. In R = Rx(pitch) Ry(yaw) Rz(roll) a yaw near 90 lays the axis of roll onto that of pitch, so that both
-do the same and no angle is left that tilts the image; a tilt must be made of a large pitch and a large roll that
-undo most of each other. This is gimbal lock: labels jump where heads do not.
+Take a profile: the head turned by 80 degrees, its label yaw 80, pitch 0, roll 0. Now the person nods by 15
+degrees, which in the image of a profile is a tilt by 15. The label jumps to yaw 72, pitch 56, roll 57, though the
+head has hardly moved. In R = Rx(pitch) Ry(yaw) Rz(roll) a yaw near 90 lays the axis of roll onto that of pitch, so
+that both do the same and no angle is left that tilts the image; a tilt must be made of a large pitch and a large
+roll that undo most of each other. This is gimbal lock: labels jump where heads do not.
 
-So the three angles belong together, and whoever draws each on its own, as Fig. 4 tempts one to do, gets profiles that
-never nod: where the turn is beyond 75 degrees, pitch and roll are 12 and 8 degrees on average. In photos of AFLW2000
-they are 44 and 45, and 43 and 42 in `photographed_poses`, which draws turn, elevation and tilt each on its own (see
-`view_to_matrix`) and reads 300W-LP's angles from the rotation. A network that learned from the former has never
-seen the labels that it is asked for; `methods/rotation.py` does away with the jumps as well.
+So the three angles belong together, and whoever draws each on its own, as Fig. 4 tempts one to do, gets profiles
+that never nod: where the turn is beyond 75 degrees, pitch and roll are 12 and 8 degrees on average. In photos of
+AFLW2000 they are 44 and 45, and 43 and 42 in `photographed_poses`, which draws turn, elevation and tilt each on
+its own (see `view_to_matrix`) and reads 300W-LP's angles from the rotation. A network that learned from the former
+has never seen the labels that it is asked for; `methods/rotation.py` does away with the jumps as well.
 """
 
 from __future__ import annotations
@@ -74,6 +74,6 @@ def fig4_poses(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _draw_from(counts, rng, count):
-    """Angles (count,) in degrees: a level with the chance of its bin in Fig. 4, then a place inside it, all alike."""
+    """Angles (count,), degrees: a level with the chance of its bin, then a place inside it, all alike."""
     level = rng.choice(LEVELS, size=count, p=counts[1:-1] / counts[1:-1].sum())
     return level_to_angle(level + rng.random(count))

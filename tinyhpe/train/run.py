@@ -33,7 +33,6 @@ from tinyhpe.evaluation import plot_losses
 from tinyhpe.fast.cuda.transfer import copied_ahead
 from tinyhpe.files import written_by_rename
 from tinyhpe.optim import Adam, cosine
-from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.tensor import Tensor
 from tinyhpe.train.memory import keep_freed_memory, within_memory
 from tinyhpe.weight_files import load_arrays, save_arrays
@@ -117,7 +116,7 @@ class Run:
                 "use more images or a smaller --batch-size"
             )
         self.epoch, self.batch = 0, 0  # the next batch to be trained on
-        self.losses = dict.fromkeys(ANGLES, 0.0)  # summed over the current epoch
+        self.losses = dict.fromkeys(self.model.parts, 0.0)  # summed over the current epoch
         self.unseen, self.losses_seen = [], ""  # of the last steps, where they were computed; text for the bar
         self.history, self.seconds = [], 0.0
         self.optimizer = self.new_optimizer()
@@ -205,19 +204,19 @@ class Run:
         values = backend.to_numpy(backend.array_module(*self.unseen).stack(self.unseen))
         self.unseen = []
         for of_step in values.tolist():
-            seen = dict(zip(ANGLES, of_step, strict=True))
+            seen = dict(zip(self.model.parts, of_step, strict=True))
             if not all(map(math.isfinite, of_step)):
                 raise InputError(f"training diverged: the loss is {seen}; start again with a smaller --lr")
-            self.losses = {angle: self.losses[angle] + seen[angle] for angle in ANGLES}
-        self.losses_seen = " ".join(f"{angle} {loss:.3f}" for angle, loss in seen.items())
+            self.losses = {part: self.losses[part] + seen[part] for part in seen}
+        self.losses_seen = " ".join(f"{part} {loss:.3f}" for part, loss in seen.items())
 
     def end_epoch(self, stage):
         """Note the mean losses, write a checkpoint, and go on to the next epoch."""
         self.look_at_losses()
-        means = {angle: total / len(self.loader) for angle, total in self.losses.items()}
+        means = {part: total / len(self.loader) for part, total in self.losses.items()}
         self.history.append({"epoch": self.epoch + 1, "stage": stage, **means})
         self.epoch, self.batch = self.epoch + 1, 0
-        self.losses = dict.fromkeys(ANGLES, 0.0)
+        self.losses = dict.fromkeys(self.model.parts, 0.0)
         self.save_checkpoint()
 
     def save_checkpoint(self):
