@@ -22,7 +22,9 @@ def test_the_errors_of_four_heads_are_those_computed_by_hand():
     assert result["bias"] == pytest.approx({"yaw": -2.5, "pitch": 0, "roll": 1.5, "mean": -1 / 3}, abs=1e-5)
     # |yaw| < 60: the first two alone, 60 itself is out
     assert result["mae_yaw60"] == pytest.approx({"yaw": 2.5, "pitch": 2, "roll": 3, "mean": 2.5}, abs=1e-5)
-    assert result["mae_beyond_yaw60"] == pytest.approx({"yaw": 9.5, "pitch": 2, "roll": 3, "mean": 29 / 6}, abs=1e-5)
+    assert result["mae_beyond_yaw60"] == pytest.approx(
+        {"yaw": 9.5, "pitch": 2, "roll": 3, "mean": 29 / 6}, abs=1e-5
+    )
     # each angle by its own size; 30 belongs to 30-60, 60 and 99 to 60-99
     assert result["range_counts"] == {
         "yaw": {"0-30": 1, "30-60": 1, "60-99": 2},

@@ -109,6 +109,7 @@ def add_train(command):
 def add_evaluate(command):
     command.add_argument("model", nargs="?", help=MODEL_HELP)
     command.add_argument("--data", default="rendered", help=f"{SPECS} (default: rendered, heads never trained on)")
+    command.add_argument("--robustness", action="store_true", help="also on blurred, dark, noisy, ... photos")
     add_device(command)
     command.add_argument("--json", action="store_true", help="one JSON object instead of the table")
 
@@ -227,10 +228,14 @@ def load(options):
 
 
 def run_evaluate(options):
-    from tinyhpe.evaluation import evaluate
+    from tinyhpe.evaluation import evaluate, robustness, robustness_table
     from tinyhpe.pose.levels import RANGE_DEGREES
     from tinyhpe.pose.metrics import table
 
+    if options.robustness:
+        results = robustness(options.data, load(options))
+        say(json.dumps(results) if options.json else robustness_table(results))
+        return results["none"]["problems"]
     result = evaluate(options.data, load(options))
     say(json.dumps(result) if options.json else table(result))
     if result["left_out"] and not options.json:

@@ -86,5 +86,9 @@ def table(result):
     for name in RANGES:
         lines.append(row(f"  where |angle| {name}", [result["ranges"][angle][name] for angle in ANGLES]))
         lines.append(f"{'    images':<24}" + "".join(f"{result['range_counts'][a][name]:>9}" for a in ANGLES))
-    lines += [row_of("bias", "bias"), row_of("slope", "slope"), row("geodesic error", [None, None, None, result["geodesic"]])]
+    lines += [
+        row_of("bias", "bias"),
+        row_of("slope", "slope"),
+        row("geodesic error", [None, None, None, result["geodesic"]]),
+    ]
     return "\n".join(lines)
