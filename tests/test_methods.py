@@ -93,6 +93,12 @@ def test_round_gimbal_lock_the_rotation_is_read_well_from_outputs_that_are_off_b
     assert np.abs(model.decode(noisy) - poses).max() > 30  # though the angles are anything
 
 
+def test_outputs_that_are_no_numbers_give_poses_that_are_none_and_spare_the_others():
+    model = SiameseRotation(input_size=32)
+    outputs = np.concatenate([model.targets(np.float32([[10, 20, 30]])), np.full((1, 9), np.nan)])
+    np.testing.assert_allclose(model.decode(outputs), [[10, 20, 30], [np.nan] * 3], rtol=1e-5)
+
+
 def test_the_rotation_is_ranked_and_fitted_entry_by_entry():
     _, poses = some_crops(60)
     model = SiameseRotation(input_size=32)

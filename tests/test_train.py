@@ -18,7 +18,7 @@ from tinyhpe.errors import InputError
 from tinyhpe.train.memory import within_memory
 from tinyhpe.train.run import LOOK_EVERY, Interrupted, Run, Settings, read_settings, split, stage_of
 
-TINY = Settings(input_size=32, epochs=2, batch_size=8, balanced=False, seed=3)
+TINY = Settings(method="siamese", input_size=32, epochs=2, batch_size=8, balanced=False, seed=3)
 
 
 def blobs(count, size=43):
@@ -94,7 +94,7 @@ def test_a_step_is_told_the_poses_of_the_heads_that_it_sees(tmp_path):
 
 
 def test_both_stages_learn_and_the_folder_holds_what_is_promised(tmp_path):
-    settings = Settings(input_size=32, epochs=6, batch_size=16, lr=3e-3, balanced=False)
+    settings = Settings("siamese", input_size=32, epochs=6, batch_size=16, lr=3e-3, balanced=False)
     training, validation = split(blobs(400))
     run = Run(settings, training, tmp_path)
     run.train(progress=False)

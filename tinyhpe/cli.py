@@ -89,7 +89,9 @@ def add_train(command):
     from tinyhpe.train.run import Settings
 
     command.argument_default = argparse.SUPPRESS  # what is not given is not among the options
-    command.add_argument("--method", choices=methods.METHODS, help="default: siamese")
+    command.add_argument(
+        "--method", choices=methods.METHODS, help=f"default: {Settings.method}; siamese is the paper's"
+    )
     command.add_argument("--data", help=f"{SPECS} (default: rendered)")
     command.add_argument("--heads", type=positive, help=f"how many heads to render (default: {Settings.heads})")
     command.add_argument("--net", dest="network", choices=NETWORKS, help="default: r18n")
@@ -99,7 +101,7 @@ def add_train(command):
     command.add_argument("--batch-size", type=positive, help=f"default: {Settings.batch_size}")
     command.add_argument("--lr", type=learning_rate, help=f"first learning rate (default: {Settings.lr})")
     balanced = argparse.BooleanOptionalAction
-    command.add_argument("--balanced", action=balanced, help="draw rare poses more often (default)")
+    command.add_argument("--balanced", action=balanced, help="draw rare poses more often (default: not)")
     command.add_argument("--seed", type=natural, help="default: 0")
     add_device(command, argparse.SUPPRESS)
     command.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")

@@ -37,7 +37,11 @@ class SiameseRotation(Siamese):
         return array_module(poses).floor(self.targets(poses) / LEVEL)
 
     def decode(self, outputs):
-        return matrix_to_euler(nearest_rotation(outputs.reshape(-1, 3, 3).astype(float)))
+        matrices = outputs.reshape(-1, 3, 3).astype(float)
+        poses = np.full((len(matrices), 3), np.nan)  # where damaged weights gave no numbers, which the SVD refuses
+        sound = np.isfinite(outputs).all(axis=1)
+        poses[sound] = matrix_to_euler(nearest_rotation(matrices[sound]))
+        return poses
 
 
 def nearest_rotation(matrices):

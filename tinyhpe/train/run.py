@@ -54,16 +54,16 @@ RUN_STATE = (
 class Settings:
     """All that a training run depends on, besides the data themselves."""
 
-    method: str = "siamese"
+    method: str = "siamese-rotation"
     data: str = "rendered"
     heads: int = 10000
     network: str = "r18n"
     stem: str = "7x7"
-    input_size: int = 48
+    input_size: int = 64
     epochs: int = 22
     batch_size: int = 32
     lr: float = 6e-3
-    balanced: bool = True
+    balanced: bool = False
     seed: int = 0
     precision: str = "float32"
 
