@@ -7,13 +7,15 @@ show that it takes five or more. The rotation matrix has nine, all continuous: i
 axes as the camera sees them. Hempel et al. (2022, "6D Rotation Representation for Unconstrained Head Pose
 Estimation", 6DRepNet) learn two of the columns for heads.
 
-Everything else stays the paper's: the entries of the matrix are ranked in levels over all pairs of a batch, an
-affine fit maps each score to its entry, and fine-tuning takes their squared error. What the network answers then
-is near a rotation matrix, but none; decoding takes the rotation that is nearest.
+All else but one thing stays the paper's: the entries of the matrix are ranked in levels over all pairs of a batch,
+an affine fit maps each score to its entry, and fine-tuning corrects them, though by their absolute errors: squares
+would let the few heads that a small network cannot read rule over the many that it can. What the network answers
+then is near a rotation matrix, but none; decoding takes the rotation that is nearest.
 """
 
 import numpy as np
 
+from tinyhpe import ops
 from tinyhpe.backend import array_module
 from tinyhpe.methods.siamese import Siamese
 from tinyhpe.pose.angles import euler_to_matrix, matrix_to_euler
@@ -29,6 +31,9 @@ class SiameseRotation(Siamese):
 
     def loss(self, stage, images, poses):
         return super().loss(stage, images, poses).reshape((3, 3)).mean(axis=0)
+
+    def regression_loss(self, outputs, targets):
+        return ops.absolute(outputs - targets).mean(axis=0)
 
     def targets(self, poses):
         return euler_to_matrix(poses).reshape(-1, 9)

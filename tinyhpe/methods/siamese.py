@@ -27,8 +27,12 @@ class Siamese(Method):
     def loss(self, stage, images, poses):
         outputs = self(images)
         if stage == "fine-tuning":
-            return ops.mse(outputs, self.targets(poses), axis=0)
+            return self.regression_loss(outputs, self.targets(poses))
         return self.pair_loss(outputs, self.levels(poses))
+
+    def regression_loss(self, outputs, targets):
+        """How far the outputs are from the targets, (n, k) each: losses (k,)."""
+        return ops.mse(outputs, targets, axis=0)
 
     def targets(self, poses):
         """What fine-tuning wants of the outputs."""

@@ -60,7 +60,7 @@ class Settings:
     network: str = "r18n"
     stem: str = "7x7"
     input_size: int = 64
-    epochs: int = 22
+    epochs: int = 20
     batch_size: int = 32
     lr: float = 6e-3
     balanced: bool = False
