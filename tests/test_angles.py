@@ -8,17 +8,14 @@ from scipy.spatial.transform import Rotation
 
 from tests.test_tensor import pretend_gpu
 from tinyhpe.errors import InputError
-from tinyhpe.pose.angles import euler_to_matrix, geodesic, matrix_to_euler
+from tinyhpe.pose.angles import euler_to_matrix, geodesic, matrix_to_euler, matrix_to_view, view_to_matrix
 from tinyhpe.pose.levels import (
     LEVELS,
-    W300LP_PITCH,
-    W300LP_ROLL,
-    W300LP_YAW,
     angle_to_level,
     balanced_weights,
     level_to_angle,
-    sample_poses,
 )
+from tinyhpe.pose.sampling import fig4_poses
 
 RIGHT, UP, TO_CAMERA = np.eye(3)
 angle = st.floats(-89, 89)
@@ -49,6 +46,24 @@ def test_the_matrix_is_pitch_after_yaw_after_roll_about_fixed_axes():
     ]
     expected = (about_axes[0] * about_axes[1] * about_axes[2]).as_matrix()
     assert np.allclose(euler_to_matrix(poses), expected, atol=1e-12)
+
+
+def test_a_view_is_tilt_after_elevation_after_turn():
+    views = random_poses(200)
+    about_axes = [
+        Rotation.from_rotvec(-np.deg2rad(views[:, [i]]) * axis)
+        for i, axis in ((2, TO_CAMERA), (1, RIGHT), (0, UP))
+    ]
+    expected = (about_axes[0] * about_axes[1] * about_axes[2]).as_matrix()
+    assert np.allclose(view_to_matrix(views), expected, atol=1e-12)
+    assert np.allclose(matrix_to_view(expected), views, atol=1e-9)
+
+
+def test_a_profile_that_nods_keeps_its_view_while_its_angles_jump():
+    straight, nodding = matrix_to_euler(view_to_matrix([[80, 0, 0], [80, 0, 15]]))
+    assert straight == pytest.approx([80, 0, 0], abs=1e-9)
+    assert nodding == pytest.approx([72, 56, 57], abs=0.5)
+    assert geodesic(straight, nodding) == pytest.approx(15)
 
 
 @given(angle, angle, angle)
@@ -163,21 +178,8 @@ def test_angles_on_a_gpu_get_their_levels_without_being_looked_at(monkeypatch):
     assert coarse.on_device.tolist() == [[-99, 0, 96], [96, 0, 3]]
 
 
-def test_the_histograms_count_all_images_of_300w_lp():
-    # The data set has 122,450; the figure's three histograms each add up to that.
-    assert [len(h) for h in (W300LP_YAW, W300LP_PITCH, W300LP_ROLL)] == [68, 68, 68]
-    assert W300LP_YAW.sum() == W300LP_PITCH.sum() == W300LP_ROLL.sum()
-
-
-def test_sampled_poses_follow_the_histograms():
-    poses = sample_poses(np.random.default_rng(2), 60_000)
-    for column, histogram in zip(poses.T, (W300LP_YAW, W300LP_PITCH, W300LP_ROLL), strict=True):
-        drawn = np.histogram(column, np.arange(-99, 102, 3))[0] / 60_000
-        assert np.abs(drawn - histogram[1:-1] / histogram[1:-1].sum()).max() < 0.004
-
-
 def test_balanced_weights_prefer_rare_poses_but_none_by_much_more_than_ten_times():
-    poses = sample_poses(np.random.default_rng(3), 20_000)
+    poses = fig4_poses(np.random.default_rng(3), 20_000)
     weights = balanced_weights(poses)
     steep = np.abs(poses[:, 1]) > 30
     assert weights.sum() == pytest.approx(1)

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from tinyhpe import methods
 from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.errors import InputError
 from tinyhpe.methods.hopenet import HopeNet
+from tinyhpe.methods.rotation import LEVEL, SiameseRotation, nearest_rotation
 from tinyhpe.methods.siamese import Siamese
+from tinyhpe.pose.angles import geodesic
 from tinyhpe.tensor import Tensor
 from tinyhpe.weight_files import save_arrays
 
@@ -71,13 +74,52 @@ def test_hopenet_answers_the_expected_angle_of_its_softmax():
     np.testing.assert_allclose(HopeNet(input_size=32).decode(logits.reshape(1, -1)), [[1.5, 4.5, 0.0]], atol=1e-9)
 
 
+def test_nearest_rotation_is_that_of_the_orthogonal_procrustes_problem_and_no_reflection():
+    matrices = np.random.default_rng(0).normal(size=(200, 3, 3))
+    # Kabsch's algorithm in SciPy: the rotation that takes the axes e1, e2, e3 nearest to the three columns
+    expected = [Rotation.align_vectors(matrix.T, np.eye(3))[0].as_matrix() for matrix in matrices]
+    np.testing.assert_allclose(nearest_rotation(matrices), expected, atol=1e-9)
+
+
+def test_round_gimbal_lock_the_rotation_is_read_well_from_outputs_that_are_off_by_little():
+    rng, model = np.random.default_rng(1), SiameseRotation(input_size=32)
+    angle, sign = rng.uniform(-90, 90, 300), rng.choice([-1, 1], 300)
+    poses = np.stack([89.9 * sign, angle, sign * angle], axis=1)  # pitch and roll undo each other
+    outputs = model.targets(poses)
+    np.testing.assert_allclose(outputs, model.targets(poses * (1, 0, 0)), atol=4e-3)
+    assert geodesic(model.decode(outputs), poses).max() < 1e-6
+    noisy = outputs + rng.normal(0, 0.02, outputs.shape)
+    assert geodesic(model.decode(noisy), poses).max() < 5  # 0.02 is 1.1 degrees
+    assert np.abs(model.decode(noisy) - poses).max() > 30  # though the angles are anything
+
+
+def test_outputs_that_are_no_numbers_give_poses_that_are_none_and_spare_the_others():
+    model = SiameseRotation(input_size=32)
+    outputs = np.concatenate([model.targets(np.float32([[10, 20, 30]])), np.full((1, 9), np.nan)])
+    np.testing.assert_allclose(model.decode(outputs), [[10, 20, 30], [np.nan] * 3], rtol=1e-5)
+
+
+def test_the_rotation_is_ranked_and_fitted_entry_by_entry():
+    _, poses = some_crops(60)
+    model = SiameseRotation(input_size=32)
+    entries = Rotation.from_euler("XYZ", -poses[:, [1, 0, 2]], degrees=True).as_matrix().reshape(-1, 9)
+    np.testing.assert_allclose(model.targets(poses), entries, atol=1e-6)
+    levels = model.levels(poses)
+    assert np.abs(entries - LEVEL * (levels + 0.5)).max() <= LEVEL / 2 + 1e-6
+    model.fit_head(entries * np.arange(1, 10) + 3, poses)  # as if the scores were right, on scales of their own
+    weight, bias = model.backbone.fc.weight.data, model.backbone.fc.bias.data
+    fresh = SiameseRotation(input_size=32).backbone.fc
+    np.testing.assert_allclose(weight, fresh.weight.data / np.arange(1, 10), rtol=1e-4)
+    np.testing.assert_allclose(bias, (fresh.bias.data - 3) / np.arange(1, 10), rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_every_method_trains_all_its_parameters_and_answers_in_degrees(name):
     images, poses = some_crops(5)
     model = methods.build(name, input_size=43)
     for stage in model.stages:
         losses = model.loss(stage, seen(images), poses)
-        assert losses.shape == (3,)
+        assert losses.shape == (len(model.parts),)
         losses.sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     assert model.predict(images).shape == (5, 3)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from scipy.stats import linregress
 
 from tinyhpe.errors import InputError
 from tinyhpe.pose.metrics import RANGES, summary, table
@@ -21,6 +22,9 @@ def test_the_errors_of_four_heads_are_those_computed_by_hand():
     assert result["bias"] == pytest.approx({"yaw": -2.5, "pitch": 0, "roll": 1.5, "mean": -1 / 3}, abs=1e-5)
     # |yaw| < 60: the first two alone, 60 itself is out
     assert result["mae_yaw60"] == pytest.approx({"yaw": 2.5, "pitch": 2, "roll": 3, "mean": 2.5}, abs=1e-5)
+    assert result["mae_beyond_yaw60"] == pytest.approx(
+        {"yaw": 9.5, "pitch": 2, "roll": 3, "mean": 29 / 6}, abs=1e-5
+    )
     # each angle by its own size; 30 belongs to 30-60, 60 and 99 to 60-99
     assert result["range_counts"] == {
         "yaw": {"0-30": 1, "30-60": 1, "60-99": 2},
@@ -34,6 +38,13 @@ def test_the_errors_of_four_heads_are_those_computed_by_hand():
         "30-60": pytest.approx(0, abs=1e-5),
         "60-99": None,
     }
+
+
+def test_the_slope_is_that_of_scipys_line_through_true_and_predicted_angles():
+    result = summary(0.8 * TRUTH + ERROR, TRUTH)
+    for angle, true, error in zip(("yaw", "pitch", "roll"), TRUTH.T, ERROR.T, strict=True):
+        assert result["slope"][angle] == pytest.approx(linregress(true, 0.8 * true + error).slope, rel=1e-5)
+    assert summary(TRUTH[:3] * 0 + 1, TRUTH[:3] * 0 + 0.1)["slope"] == {"yaw": None, "pitch": None, "roll": None}
 
 
 def rotations(poses):
@@ -93,7 +104,7 @@ def test_the_table_is_ascii_and_its_columns_stand_under_their_names(n):
     head, *rows = text.split("\n")
     assert head.split() == [str(n), "images;", "degrees", "yaw", "pitch", "roll", "mean"]
     ends = [head.index(angle) + len(angle) for angle in ("yaw", "pitch", "roll", "mean")]
-    assert len(rows) == 2 + 2 * len(RANGES) + 2
+    assert len(rows) == 3 + 2 * len(RANGES) + 3
     for row in rows:
         assert len(row) in ends
         cells = [row[end - 9 : end].strip() for end in ends if end <= len(row)]
@@ -108,4 +119,6 @@ def test_the_table_shows_the_numbers_of_the_summary():
     assert rows["where |angle| 60-99"] == ["9.50", "-", "-"]
     assert rows["images"] == ["2", "0", "0"]  # the last of three rows of this name
     assert rows["bias"] == ["-2.50", "0.00", "1.50", "-0.33"]
+    assert rows["where |yaw| >= 60"] == ["9.50", "2.00", "3.00", "4.83"]
+    assert rows["slope"] == [f"{slope:.2f}" for slope in summary(TRUTH + ERROR, TRUTH)["slope"].values()]
     assert rows["geodesic error"][:3] == ["-", "-", "-"]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat
 
-from tinyhpe.datasets import rendered
+from tinyhpe.datasets import RENDERED, open_dataset, rendered
 from tinyhpe.datasets.rendered import FOLDER_MARGIN
 from tinyhpe.datasets.w300lp import load_300wlp
 from tinyhpe.errors import InputError
@@ -26,6 +26,17 @@ def test_image_i_of_a_seed_is_the_same_whatever_the_count_and_the_workers(tmp_pa
     assert np.array_equal(long.images[-1], last.image)
     assert np.array_equal(long.poses[-1], last.pose)
     assert len(long) == len(long.names) == rendered.CHUNK + 2
+
+
+def test_the_poses_of_fig_4_are_a_data_set_of_their_own_with_the_same_people(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYHPE_CACHE", str(tmp_path))
+    assert set(RENDERED) == set(rendered.POSES)
+    usual, _ = open_dataset("rendered", 32, 3, 7)
+    fig4, _ = open_dataset("rendered-fig4", 32, 2, 7)
+    assert np.array_equal(usual.images[2], render_head((7, 2), 32).image)
+    assert np.array_equal(fig4.images[1], render_head((7, 1), 32, pose=fig4.poses[1]).image)
+    assert np.abs(fig4.poses - usual.poses[:2]).max() > 1
+    assert np.array_equal(open_dataset("rendered-fig4", 32, 3, 7)[0].poses[:2], fig4.poses)
 
 
 def test_a_script_that_its_workers_would_run_again_ends_with_the_reason(tmp_path):
@@ -59,10 +70,10 @@ def test_the_second_call_reads_the_file(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_rendering_leaves_nothing_behind(tmp_path, monkeypatch):
-    def interrupted(seed, size):
+    def interrupted(seed, size, **settings):
         if seed[1] == 1:
             raise KeyboardInterrupt
-        return render_head(seed, size)
+        return render_head(seed, size, **settings)
 
     monkeypatch.setattr(rendered, "render_head", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -29,7 +29,7 @@ from tinyhpe.train.run import stage_of
 from tinyhpe.weight_files import load_arrays, save_arrays
 
 ROOT = Path(__file__).parents[1]
-SMALL = Settings(input_size=32, epochs=2, batch_size=8, balanced=False, seed=3)
+SMALL = Settings(method="siamese", input_size=32, epochs=2, batch_size=8, balanced=False, seed=3)
 
 
 def blobs(count, size=43):
@@ -106,7 +106,7 @@ def test_a_step_is_told_the_poses_of_the_heads_that_it_sees(tmp_path):
 
 
 def test_both_stages_learn_and_the_folder_holds_what_is_promised(tmp_path):
-    settings = Settings(input_size=32, epochs=6, batch_size=12, lr=3e-3, balanced=False)
+    settings = Settings("siamese", input_size=32, epochs=6, batch_size=12, lr=3e-3, balanced=False)
     training, validation = split(blobs(240))
     run = Run(settings, training, tmp_path)
     run.train(progress=False)
@@ -228,8 +228,8 @@ def test_no_step_waits_for_the_gpu_but_every_other_one_to_fetch_the_losses(
     assert waited == [[], ["get"], []] * stages  # and once more at the end of the epoch
     assert updates == [stage for stage in run.model.stages for _ in range(2)]  # the third step was replayed
     for on_gpu, wanted in zip(run.history, on_cpu.history, strict=True):
-        for angle in ("yaw", "pitch", "roll"):
-            assert on_gpu[angle] == pytest.approx(wanted[angle], rel=1e-4)
+        for part in run.model.parts:
+            assert on_gpu[part] == pytest.approx(wanted[part], rel=1e-4)
 
 
 @pytest.mark.parametrize("cupy", ["emulated"], indirect=True)
@@ -268,7 +268,7 @@ def test_a_run_in_float16_waits_no_more_and_is_resumed_with_its_loss_scale(tmp_p
     on_cpu = Run(settings, blobs(16), tmp_path / "cpu")
     on_cpu.train(progress=False)
     sizes = [squares(run.optimizer) for run in (whole, on_cpu)]
-    assert sizes[0] == pytest.approx(sizes[1], rel=0.2)  # of the gradients' squares: the scale is out of them
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.3)  # of the gradients' squares: the scale is out of them
 
 
 def squares(adam):

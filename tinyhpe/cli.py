@@ -89,7 +89,9 @@ def add_train(command):
     from tinyhpe.train import Settings
 
     command.argument_default = argparse.SUPPRESS  # what is not given is not among the options
-    command.add_argument("--method", choices=methods.METHODS, help="default: siamese")
+    command.add_argument(
+        "--method", choices=methods.METHODS, help=f"default: {Settings.method}; siamese is the paper's"
+    )
     command.add_argument("--data", help=f"{SPECS} (default: rendered)")
     command.add_argument("--heads", type=positive, help=f"how many heads to render (default: {Settings.heads})")
     command.add_argument("--net", dest="network", choices=NETWORKS, help="default: r18n")
@@ -99,7 +101,7 @@ def add_train(command):
     command.add_argument("--batch-size", type=positive, help=f"default: {Settings.batch_size}")
     command.add_argument("--lr", type=learning_rate, help=f"first learning rate (default: {Settings.lr})")
     balanced = argparse.BooleanOptionalAction
-    command.add_argument("--balanced", action=balanced, help="draw rare poses more often (default)")
+    command.add_argument("--balanced", action=balanced, help="draw rare poses more often (default: not)")
     command.add_argument("--seed", type=natural, help="default: 0")
     command.add_argument("--init", metavar="FILE", help="weights to start from, of `train` or a published ResNet")
     add_device(command, argparse.SUPPRESS)
@@ -110,6 +112,7 @@ def add_train(command):
 def add_evaluate(command):
     command.add_argument("model", nargs="?", help=MODEL_HELP)
     command.add_argument("--data", default="rendered", help=f"{SPECS} (default: rendered, heads never trained on)")
+    command.add_argument("--robustness", action="store_true", help="also on blurred, dark, noisy, ... photos")
     add_device(command)
     command.add_argument("--json", action="store_true", help="one JSON object instead of the table")
 
@@ -239,10 +242,14 @@ def load(options):
 
 
 def run_evaluate(options):
-    from tinyhpe.evaluation import evaluate
+    from tinyhpe.evaluation import evaluate, robustness, robustness_table
     from tinyhpe.pose.levels import RANGE_DEGREES
     from tinyhpe.pose.metrics import table
 
+    if options.robustness:
+        results = robustness(options.data, load(options))
+        say(json.dumps(results) if options.json else robustness_table(results))
+        return results["none"]["problems"]
     result = evaluate(options.data, load(options))
     say(json.dumps(result) if options.json else table(result))
     if result["left_out"] and not options.json:

@@ -1,12 +1,15 @@
 """A model and a data set: how far its poses are from the labels."""
 
+from dataclasses import replace
+
 import numpy as np
 from tqdm import tqdm
 
-from tinyhpe.datasets import open_dataset
-from tinyhpe.datasets.crops import HeadCrops, crop_size
+from tinyhpe.datasets import RENDERED, open_dataset
+from tinyhpe.datasets.corruptions import CORRUPTIONS, FSA_NET
+from tinyhpe.datasets.crops import HeadCrops, PhotoCrops, crop_size
 from tinyhpe.errors import InputError
-from tinyhpe.pose.metrics import summary
+from tinyhpe.pose.metrics import ANGLES, summary
 from tinyhpe.prediction import as_model, predict_crops
 
 BATCH = 64
@@ -17,7 +20,7 @@ def evaluate(data="rendered", model=None, progress=True):
     """Predict a labelled data set, and compare with its labels.
 
     Args:
-        data: "rendered", "300wlp:PATH", "aflw2000:PATH" or "pointing04:PATH", or HeadCrops.
+        data: what open_dataset() takes, such as "rendered" or "aflw2000:PATH", or HeadCrops.
         model: what load_model() returned, or what it takes; by default the shipped one.
         progress: whether to show a bar on standard error.
 
@@ -49,3 +52,35 @@ def evaluate(data="rendered", model=None, progress=True):
         )
     result = summary(np.concatenate(predicted), crops.poses[kept])
     return {"n": result["n"], "left_out": crops.left_out, **result, "problems": problems + unread}
+
+
+def robustness(data, model=None, progress=True):
+    """Evaluate a model on photos as they are, and on the same photos made worse.
+
+    Args: those of evaluate(); data must be the name of photos on disk.
+
+    Returns:
+        {name of the corruption in datasets/corruptions.py: what evaluate() returns}
+
+    Raises:
+        InputError: as evaluate(), or the data are rendered.
+    """
+    model = as_model(model)
+    if data in RENDERED:
+        raise InputError(f"{data} heads are no photos to be made worse: give --data aflw2000:PATH, for example")
+    crops, problems = open_dataset(data, crop_size(model.input_size), HEADS, SEED)
+    results = {}
+    for name, change in CORRUPTIONS.items():
+        photos = PhotoCrops(crops.images.paths, crops.images.boxes, crops.images.size, change)
+        results[name] = evaluate(replace(crops, images=photos), model, progress)
+    results["none"]["problems"] = problems + results["none"]["problems"]
+    return results
+
+
+def robustness_table(results):
+    """What robustness() returned as text for people: mean absolute errors in degrees."""
+    lines = [f"{'degrees':<24}" + "".join(f"{name:>9}" for name in (*ANGLES, "mean", "FSA-Net"))]
+    for name, result in results.items():
+        errors = [*result["mae"].values(), FSA_NET.get(name, np.nan)]
+        lines.append(f"{name:<24}" + "".join(f"{error:9.2f}" for error in errors).replace("nan", "  -"))
+    return "\n".join(lines)

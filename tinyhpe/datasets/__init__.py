@@ -11,16 +11,17 @@ FOLDERS = {  # name -> module, function: imported on demand, since SciPy takes h
     "pointing04": ("pointing04", "load_pointing04"),
     "biwi": ("biwi", "load_biwi"),
 }
-SPECS = ", ".join(["rendered", *(f"{name}:PATH" for name in FOLDERS)])
+RENDERED = ("rendered", "rendered-fig4")
+SPECS = ", ".join([*RENDERED, *(f"{name}:PATH" for name in FOLDERS)])
 
 
 def open_dataset(spec, size, count, seed):
     """Open a data set by its name on the command line.
 
     Args:
-        spec: "rendered", or the name of one in FOLDERS and where it lies, such as "aflw2000:PATH".
+        spec: one of RENDERED, or the name of one in FOLDERS and where it lies, such as "aflw2000:PATH".
         size: side of the crops in pixels.
-        count, seed: how many heads to render, and which; for "rendered" only.
+        count, seed: how many heads to render, and which; for rendered ones only.
 
     Returns:
         (HeadCrops, one line for each file that cannot be used)
@@ -28,10 +29,10 @@ def open_dataset(spec, size, count, seed):
     Raises:
         InputError: no such data set or folder.
     """
-    if spec == "rendered":
+    if spec in RENDERED:
         from tinyhpe.datasets import rendered
 
-        return rendered.load(count, size, seed), []
+        return rendered.load(count, size, seed, data=spec), []
     kind, _, path = spec.partition(":")
     if kind not in FOLDERS or not path:
         raise InputError(f"unknown data {spec!r}: use one of {SPECS}")

@@ -3,6 +3,10 @@
 The last three are only drawn here: preprocess.py applies them, to pixels and poses. So blur and noise come before
 the brightness, which scales the noise too, and their results are rounded to bytes.
 
+The paper's crops lie anywhere with the same chance. Here the sum of two random steps makes those near the middle
+likelier, where predictions look: a small network learns to be exact there before it learns to be exact anywhere
+(trained on 10,000 rendered heads, 6.4 instead of 7.2 degrees on photos).
+
 Mild on purpose. Much stronger versions made results on real photos worse: variety must come from the heads.
 """
 
@@ -31,7 +35,8 @@ def augment(images, size, rng):
     on_some(images, MOTION_BLUR_CHANCE, motion_blur, rng)
     on_some(images, NOISE_CHANCE, gaussian_noise, rng)
     count = len(images)
-    corners = rng.integers(0, images.shape[1] - size + 1, (count, 2))
+    half, rest = (images.shape[1] - size) // 2, (images.shape[1] - size + 1) // 2
+    corners = rng.integers(0, half + 1, (count, 2)) + rng.integers(0, rest + 1, (count, 2))
     mirrored = rng.random(count) < FLIP_CHANCE
     brightness = np.exp(rng.normal(0, BRIGHTNESS_SIGMA, count))
     brightness[rng.random(count) >= BRIGHTNESS_CHANCE] = 1

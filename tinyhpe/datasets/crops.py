@@ -79,13 +79,14 @@ class PhotoCrops:
     """Crops of photos on disk, (N, size, size, 3) uint8 RGB, decoded only when indexed.
 
     paths: N photos; boxes: N square boxes; size: side of the crops in pixels.
+    change: of every photo before it is cropped, a function of datasets/corruptions.py, or None.
     Indexing with an integer gives one crop, with a slice or an integer array a batch. A photo that cannot be
     read, or a box outside it, raises InputError.
     """
 
-    def __init__(self, paths, boxes, size):
+    def __init__(self, paths, boxes, size, change=None):
         self.paths = [str(path) for path in paths]  # strings reach another process 10 times faster than Paths
-        self.boxes, self.size = list(boxes), size
+        self.boxes, self.size, self.change = list(boxes), size, change
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -100,7 +101,10 @@ class PhotoCrops:
         return crops
 
     def _crop(self, index):
-        return crop_photo(open_photo(self.paths[index]), self.boxes[index], self.size)
+        photo, box = open_photo(self.paths[index]), self.boxes[index]
+        if self.change:
+            photo = self.change(photo, box, np.random.default_rng(int(index)))
+        return crop_photo(photo, box, self.size)
 
 
 def crop_size(input_size: int) -> int:

@@ -25,7 +25,9 @@ from tinyhpe.datasets.processes import cores, leave_interrupts_to_parent, why_a_
 from tinyhpe.errors import InputError
 from tinyhpe.files import cache_folder, written_by_rename
 from tinyhpe.heads import Head, render_head
+from tinyhpe.pose.sampling import fig4_poses, photographed_poses
 
+POSES = {"rendered": photographed_poses, "rendered-fig4": fig4_poses}  # data set -> how its poses are drawn
 CHUNK = 50  # heads that a worker renders at a time
 SMALLEST, LARGEST = 16, 4096  # sides of an image in pixels
 FOLDER_MARGIN = 0.85  # free space on each side of the face, in sides of its box: room for HopeNet's crop
@@ -37,12 +39,15 @@ DEPTH_OFFSET, DEPTH_STEPS = 8.0, 4000.0
 def renderer_version() -> str:
     """Ten letters that change whenever the renderer does, so that no old picture is taken for a new one."""
     heads, pose = (Path(package.__file__).parent for package in (tinyhpe.heads, tinyhpe.pose))
-    sources = [*sorted(heads.glob("*.py")), *(pose / f"{name}.py" for name in ("angles", "boxes", "levels"))]
+    used = (pose / f"{name}.py" for name in ("angles", "boxes", "levels", "sampling"))
+    sources = [*sorted(heads.glob("*.py")), *used]
     return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:10]
 
 
-def load(count: int, size: int, seed: int = 0, cache=None, workers: int | None = None, progress=True) -> HeadCrops:
-    """`count` head crops of size x size pixels, their poses distributed as in 300W-LP.
+def load(
+    count: int, size: int, seed: int = 0, cache=None, workers: int | None = None, progress=True, data="rendered"
+) -> HeadCrops:
+    """`count` head crops of size x size pixels; `data`, a name in POSES, says how their poses are distributed.
 
     The first call renders them (about 90 a second and core at 64 pixels) and keeps them in the folder `cache`
     (default: `cache_folder()`); later calls open the file. `workers` is the number of processes, by default one
@@ -51,11 +56,12 @@ def load(count: int, size: int, seed: int = 0, cache=None, workers: int | None =
     """
     _check(count, size, seed)
     folder = Path(cache) if cache is not None else cache_folder()
-    stem = f"heads-{renderer_version()}-{size}px-seed{seed}-{count}"
+    stem = f"{data}-{renderer_version()}-{size}px-seed{seed}-{count}"
     images_file, poses_file = folder / f"{stem}-images.npy", folder / f"{stem}-poses.npy"
     if not _is_complete(images_file, poses_file, count, size):
+        render_chunk = partial(_render_chunk, POSES[data], seed, size)
         try:
-            _write(images_file, poses_file, count, size, seed, workers, progress)
+            _write(images_file, poses_file, render_chunk, count, size, workers, progress)
         except InputError as problem:
             if not isinstance(problem.__cause__, OSError):  # the folder is not to blame
                 raise
@@ -85,7 +91,7 @@ def _name(index):
     return f"head{index:05d}"
 
 
-def _write(images_file, poses_file, count, size, seed, workers, progress):
+def _write(images_file, poses_file, render_chunk, count, size, workers, progress):
     """Renders chunk by chunk and appends to the file, so that memory stays small. The images appear last: once
     they are there, the set is complete."""
     poses = np.empty((count, 3), np.float32)
@@ -94,7 +100,7 @@ def _write(images_file, poses_file, count, size, seed, workers, progress):
         with open(temporary, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             done = 0
-            for images, chunk_poses in _in_parallel(partial(_render_chunk, seed, size), count, workers, progress):
+            for images, chunk_poses in _in_parallel(render_chunk, count, workers, progress):
                 file.write(images)
                 poses[done : done + len(chunk_poses)] = chunk_poses
                 done += len(chunk_poses)
@@ -102,8 +108,8 @@ def _write(images_file, poses_file, count, size, seed, workers, progress):
             np.save(temporary_poses, poses)
 
 
-def _render_chunk(seed, size, indices):
-    heads = [render_head((seed, index), size) for index in indices]
+def _render_chunk(draw_poses, seed, size, indices):
+    heads = [render_head((seed, index), size, draw_poses=draw_poses) for index in indices]
     return np.stack([head.image for head in heads]), np.stack([head.pose for head in heads])
 
 

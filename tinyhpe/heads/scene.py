@@ -30,9 +30,9 @@ from tinyhpe.heads.shape import (
 )
 from tinyhpe.heads.texture import Looks, paint, sample_looks
 from tinyhpe.heads.wardrobe import Material, Surface, dress
-from tinyhpe.pose.angles import euler_to_matrix
+from tinyhpe.pose.angles import euler_to_matrix, matrix_to_view, view_to_matrix
 from tinyhpe.pose.boxes import TRAINING_WIDENING, landmark_box, square, training_box
-from tinyhpe.pose.levels import sample_poses
+from tinyhpe.pose.sampling import photographed_poses
 
 SUPERSAMPLING = 2
 NECK_PIVOT = np.array([0.0, -1.3, -1.4], np.float32)  # where the head turns on the neck
@@ -60,15 +60,17 @@ class Person(NamedTuple):
     looks: Looks
 
 
-def render_head(seed, size: int = 64, pose=None, margin: float | None = None) -> Head:
+def render_head(
+    seed, size: int = 64, pose=None, margin: float | None = None, draw_poses=photographed_poses
+) -> Head:
     """Renders the head that belongs to `seed` (an integer or a tuple of them), size x size pixels.
 
-    pose: yaw, pitch and roll in degrees; without one, a pose is drawn as in 300W-LP. The same seed is the same
-    person in the same light whatever the pose. margin: None for a crop as HopeNet takes it in training; a number
-    for a wider picture, with so many sides of the square landmark box left free on each side of it.
+    pose: yaw, pitch and roll in degrees; without one, it is drawn by a function of pose/sampling.py. The same seed
+    is the same person in the same light whatever the pose. margin: None for a crop as HopeNet takes it in
+    training; a number for a wider picture, with so many sides of the square landmark box left free on each side.
     """
     pose_rng, person_rng, view_rng, light_rng, back_rng = np.random.default_rng(seed).spawn(5)
-    pose = sample_poses(pose_rng, 1)[0] if pose is None else np.asarray(pose, float)
+    pose = draw_poses(pose_rng, 1)[0] if pose is None else np.asarray(pose, float)
     person = sample_person(person_rng)
     surfaces, landmarks = _posed(person, pose, view_rng)
     camera = _camera(landmarks, margin, view_rng)
@@ -122,10 +124,11 @@ def _skin(points, outfit):
 
 
 def _posed(person: Person, pose, rng) -> tuple[list[Surface], np.ndarray]:
-    """Surfaces and landmarks turned by the pose; the body turns by a random part of it, and tilts a little."""
+    """Surfaces and landmarks turned by the pose; the body by a random part of turn, elevation and tilt."""
     shares = rng.uniform((0, 0, 0), (1.0, 0.5, 0.6))
-    body_pose = pose * shares + rng.normal(0, (8, 4, 4))
-    turn, body = euler_to_matrix([pose, body_pose]).astype(np.float32)
+    matrix = euler_to_matrix(pose)
+    body_view = matrix_to_view(matrix) * shares + rng.normal(0, (8, 4, 4))
+    turn, body = np.stack([matrix, view_to_matrix(body_view)]).astype(np.float32)
     pivot = NECK_PIVOT @ turn.T
     surfaces = []
     for surface in person.surfaces:

@@ -5,10 +5,17 @@ from pathlib import Path
 from tinyhpe.errors import InputError
 from tinyhpe.methods.direct import Direct
 from tinyhpe.methods.hopenet import HopeNet
+from tinyhpe.methods.rotation import SiameseRotation
 from tinyhpe.methods.siamese import Siamese, SiameseSame
 from tinyhpe.weight_files import load_arrays, save_arrays
 
-METHODS = {"siamese": Siamese, "siamese-same": SiameseSame, "direct": Direct, "hopenet": HopeNet}
+METHODS = {
+    "siamese": Siamese,
+    "siamese-same": SiameseSame,
+    "siamese-rotation": SiameseRotation,
+    "direct": Direct,
+    "hopenet": HopeNet,
+}
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"
 INPUT_SIZES = range(32, 1025)  # of trained networks, pixels
 

@@ -7,6 +7,7 @@ from tinyhpe.blas import one_blas_thread
 from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.nn import resnet
 from tinyhpe.nn.module import Module
+from tinyhpe.pose.metrics import ANGLES
 
 ANGLE_UNIT = 30.0  # networks answer in units of 30 degrees: targets near 1, which trained better than 99
 PREDICT_BATCH = 64
@@ -15,8 +16,8 @@ PREDICT_BATCH = 64
 class Method(Module):
     """A ResNet, a loss for its outputs, and a way to read a pose from them.
 
-    Subclasses set `outputs` (how many numbers the network gives for an image) and `stages` (names of the training
-    stages, of equal length), and define loss() and decode().
+    Subclasses set `outputs` (how many numbers the network gives for an image), `parts` (what each of the losses is
+    of) and `stages` (names of the training stages, of equal length), and define loss() and decode().
 
     Args:
         network, stem: see nn.resnet.build.
@@ -25,6 +26,7 @@ class Method(Module):
     """
 
     outputs = 3
+    parts = ANGLES
     stages = ("training",)
 
     def __init__(self, network="r18n", stem="7x7", input_size=48, seed=0):
@@ -38,7 +40,7 @@ class Method(Module):
         """Prepare for a training stage; `crops` are the training data."""
 
     def loss(self, stage, images, poses):
-        """Return the losses of yaw, pitch and roll, a tensor (3,).
+        """Return the losses of the parts (yaw, pitch and roll), a tensor (3,).
 
         Args:
             stage: one of `stages`.

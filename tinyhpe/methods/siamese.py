@@ -16,12 +16,10 @@ import numpy as np
 from tinyhpe import ops
 from tinyhpe.backend import array_module
 from tinyhpe.methods.base import ANGLE_UNIT, Method
-from tinyhpe.methods.direct import regression_loss
 from tinyhpe.nn.module import Parameter
 from tinyhpe.ops.losses import constant
 from tinyhpe.ops.pairs import check_pairs
 from tinyhpe.pose.levels import angle_to_level
-from tinyhpe.pose.metrics import ANGLES
 
 FIT_IMAGES = 2048  # that the affine fit looks at
 
@@ -34,11 +32,23 @@ class Siamese(Method):
     def loss(self, stage, images, poses):
         outputs = self(images)
         if stage == "fine-tuning":
-            return regression_loss(outputs, poses)
-        return self.pair_loss(outputs, angle_to_level(poses))
+            return self.regression_loss(outputs, self.targets(poses))
+        return self.pair_loss(outputs, self.levels(poses))
+
+    def regression_loss(self, outputs, targets):
+        """How far the outputs are from the targets, (n, k) each: losses (k,)."""
+        return ops.mse(outputs, targets, axis=0)
+
+    def targets(self, poses):
+        """What fine-tuning wants of the outputs."""
+        return poses / ANGLE_UNIT
+
+    def levels(self, poses):
+        """What ranking compares, a column for each output."""
+        return angle_to_level(poses)
 
     def pair_loss(self, scores, levels):
-        """The ensemble layer: all pairs of the batch, angle by angle; scores and levels (n, 3) to losses (3,)."""
+        """The ensemble layer: all pairs of a batch, column by column; scores and levels (n, k) to losses (k,)."""
         return ops.pairwise_order_loss(scores, levels)
 
     def begin_stage(self, stage, crops):
@@ -48,10 +58,10 @@ class Siamese(Method):
             self.fit_head(self.evaluate_network(crops.images[chosen]), crops.poses[chosen])
 
     def fit_head(self, scores, poses):
-        """Put the least-squares line from score to angle into the last layer: outputs become angles."""
-        weight, bias = self.backbone.fc.weight.data, self.backbone.fc.bias.data
-        for i in range(len(ANGLES)):
-            slope, intercept = np.polyfit(scores[:, i].astype(float), poses[:, i] / ANGLE_UNIT, 1)
+        """Put the least-squares line from score to target into the last layer: outputs become angles."""
+        weight, bias, targets = self.backbone.fc.weight.data, self.backbone.fc.bias.data, self.targets(poses)
+        for i in range(self.outputs):
+            slope, intercept = np.polyfit(scores[:, i].astype(float), targets[:, i], 1)
             weight[:, i] *= slope
             bias[i] = bias[i] * slope + intercept
 

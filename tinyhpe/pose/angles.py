@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyhpe.backend import plain_array
+from tinyhpe.backend import array_module, plain_array
 
 
 def as_floats(values) -> np.ndarray:
@@ -36,11 +36,13 @@ def euler_to_matrix(pose: np.ndarray) -> np.ndarray:
              | 0  c  s |         | 0  1  0 |         |-s  c  0 |
              | 0 -s  c |         | s  0  c |         | 0  0  1 |
 
-    multiplied out by hand, c and s being the cosine and the sine of the angle in question.
+    multiplied out by hand, c and s being the angle's cosine and sine. Poses on a GPU stay there.
     """
-    radians = np.deg2rad(as_floats(pose))
-    cos_yaw, cos_pitch, cos_roll = np.moveaxis(np.cos(radians), -1, 0)
-    sin_yaw, sin_pitch, sin_roll = np.moveaxis(np.sin(radians), -1, 0)
+    pose = as_floats(pose)
+    xp = array_module(pose)
+    radians = xp.deg2rad(pose)
+    cos_yaw, cos_pitch, cos_roll = xp.moveaxis(xp.cos(radians), -1, 0)
+    sin_yaw, sin_pitch, sin_roll = xp.moveaxis(xp.sin(radians), -1, 0)
     rows = [
         [cos_yaw * cos_roll, cos_yaw * sin_roll, -sin_yaw],
         [
@@ -54,7 +56,7 @@ def euler_to_matrix(pose: np.ndarray) -> np.ndarray:
             cos_pitch * cos_yaw,
         ],
     ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def matrix_to_euler(matrix: np.ndarray) -> np.ndarray:
@@ -74,6 +76,32 @@ def matrix_to_euler(matrix: np.ndarray) -> np.ndarray:
     level = np.cos(pitch)[..., None] * middle - np.sin(pitch)[..., None] * bottom
     roll = np.arctan2(-level[..., 0], level[..., 1])
     return np.rad2deg(np.stack([yaw, pitch, roll], axis=-1))
+
+
+def view_to_matrix(view: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) of views (..., 3): turn, elevation and tilt in degrees, as photos come about.
+
+    The head is turned about its neck, then seen from below (elevation > 0: it looks up) or from above, and last
+    the image is tilted: R = Rz(tilt) Rx(elevation) Ry(turn), with the signs of roll, pitch and yaw. Unlike yaw,
+    pitch and roll, these angles have no trouble with profiles; theirs would come where one looks at the crown.
+    """
+    turn, elevation, tilt = np.moveaxis(as_floats(view), -1, 0)
+    level = np.zeros_like(tilt)
+    tilted = euler_to_matrix(np.stack([level, level, tilt], axis=-1))
+    return tilted @ euler_to_matrix(np.stack([turn, elevation, level], axis=-1))
+
+
+def matrix_to_view(matrix: np.ndarray) -> np.ndarray:
+    """Views (..., 3) in degrees of rotation matrices (..., 3, 3): the inverse of `view_to_matrix`.
+
+    The elevation is within [-90, 90]. The head's axis y ends at (sin tilt, cos tilt) cos(elevation) in the image,
+    and the last row is (sin turn cos elevation, -sin elevation, cos turn cos elevation).
+    """
+    top, middle, bottom = np.moveaxis(as_floats(matrix), -2, 0)
+    turn = np.arctan2(bottom[..., 0], bottom[..., 2])
+    elevation = np.arctan2(-bottom[..., 1], np.hypot(top[..., 1], middle[..., 1]))
+    tilt = np.arctan2(top[..., 1], middle[..., 1])
+    return np.rad2deg(np.stack([turn, elevation, tilt], axis=-1))
 
 
 def geodesic(pose_a: np.ndarray, pose_b: np.ndarray) -> np.ndarray:

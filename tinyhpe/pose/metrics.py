@@ -17,8 +17,10 @@ def summary(predicted, truth):
 
     Returns:
         n; mae (mean absolute error of each angle, and their mean); ranges (the error of an angle by the size of
-        the true angle, None where there is none); bias (mean of predicted - truth); geodesic (mean angle between
-        the two rotations, which gimbal lock does not disturb); mae_yaw60 (the errors where |yaw| < 60).
+        the true angle, None where there is none); bias (mean of predicted - truth); slope (of the line that fits
+        predicted against true angles: below 1 large angles are shrunk; None if all are the same); geodesic (mean
+        angle between the two rotations, which gimbal lock does not disturb); mae_yaw60 and mae_beyond_yaw60 (the
+        errors where |yaw| is below 60, and from there on).
 
     Raises:
         InputError: other shapes, or a prediction that is no finite number.
@@ -45,8 +47,10 @@ def summary(predicted, truth):
         "ranges": ranges,
         "range_counts": counts,
         "bias": by_angle(predicted - truth),
+        "slope": {name: slope(*pair) for name, *pair in zip(ANGLES, truth.T, predicted.T, strict=True)},
         "geodesic": float(geodesic(predicted, truth).mean()),
         "mae_yaw60": by_angle(errors[sizes[:, 0] < 60]),
+        "mae_beyond_yaw60": by_angle(errors[sizes[:, 0] >= 60]),
     }
 
 
@@ -58,6 +62,12 @@ def by_angle(values):
 
 def mean_or_none(values):
     return float(np.mean(values)) if len(values) else None
+
+
+def slope(x, y):
+    """Of the least-squares line through points (x, y); None if all x are the same."""
+    deviation = x - x.mean()
+    return float(deviation @ y / (deviation @ deviation)) if np.ptp(x) else None
 
 
 def table(result):
@@ -72,8 +82,13 @@ def table(result):
 
     lines = [f"{result['n']} images; degrees".ljust(24) + "".join(f"{a:>9}" for a in (*ANGLES, "mean"))]
     lines += [row_of("mean absolute error", "mae"), row_of("  where |yaw| < 60", "mae_yaw60")]
+    lines += [row_of("  where |yaw| >= 60", "mae_beyond_yaw60")]
     for name in RANGES:
         lines.append(row(f"  where |angle| {name}", [result["ranges"][angle][name] for angle in ANGLES]))
         lines.append(f"{'    images':<24}" + "".join(f"{result['range_counts'][a][name]:>9}" for a in ANGLES))
-    lines += [row_of("bias", "bias"), row("geodesic error", [None, None, None, result["geodesic"]])]
+    lines += [
+        row_of("bias", "bias"),
+        row_of("slope", "slope"),
+        row("geodesic error", [None, None, None, result["geodesic"]]),
+    ]
     return "\n".join(lines)

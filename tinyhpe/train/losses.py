@@ -9,7 +9,6 @@ import math
 
 from tinyhpe import backend
 from tinyhpe.errors import InputError
-from tinyhpe.pose.metrics import ANGLES
 
 LOOK_EVERY = {"cpu": 1, "cuda": 20}  # steps between two looks at the losses
 
@@ -17,14 +16,17 @@ LOOK_EVERY = {"cpu": 1, "cuda": 20}  # steps between two looks at the losses
 class Losses:
     """The losses of the current epoch.
 
+    Args:
+        parts: the names of a step's losses.
+
     Attributes:
-        sums: of each angle, over the steps that were looked at.
+        sums: of each part, over the steps that were looked at.
         text: the last losses that were looked at, for the progress bar.
     """
 
-    def __init__(self, device):
-        self.device, self.unseen, self.text = device, [], ""
-        self.sums = dict.fromkeys(ANGLES, 0.0)
+    def __init__(self, parts, device):
+        self.parts, self.device, self.unseen, self.text = parts, device, [], ""
+        self.sums = dict.fromkeys(parts, 0.0)
 
     def add(self, losses):
         """Note the losses of a step, (3,) on the device, and look at them if it is time to."""
@@ -39,15 +41,15 @@ class Losses:
         values = backend.to_numpy(backend.array_module(*self.unseen).stack(self.unseen))
         self.unseen = []
         for of_step in values.tolist():
-            seen = dict(zip(ANGLES, of_step, strict=True))
+            seen = dict(zip(self.parts, of_step, strict=True))
             if not all(map(math.isfinite, of_step)):
                 raise InputError(f"training diverged: the loss is {seen}; start again with a smaller --lr")
-            self.sums = {angle: self.sums[angle] + seen[angle] for angle in ANGLES}
-        self.text = " ".join(f"{angle} {loss:.3f}" for angle, loss in seen.items())
+            self.sums = {part: self.sums[part] + seen[part] for part in seen}
+        self.text = " ".join(f"{part} {loss:.3f}" for part, loss in seen.items())
 
     def end_epoch(self, steps):
         """Return the mean losses of its steps, and begin the next one."""
         self.look()
-        means = {angle: total / steps for angle, total in self.sums.items()}
-        self.sums = dict.fromkeys(ANGLES, 0.0)
+        means = {part: total / steps for part, total in self.sums.items()}
+        self.sums = dict.fromkeys(self.parts, 0.0)
         return means

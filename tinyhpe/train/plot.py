@@ -4,21 +4,19 @@ import contextlib
 import os
 import sys
 
-from tinyhpe.pose.metrics import ANGLES
-
 
 def plot_losses(history, path):
-    """Draw the loss of each angle over the epochs, one panel for each training stage, to a PNG file.
+    """Draw the loss of each part over the epochs, one panel for each training stage, to a PNG file.
 
     Args:
-        history: list of {"epoch", "stage", "yaw", "pitch", "roll"}, one for each epoch.
+        history: list of {"epoch", "stage"} and the losses of the method's parts, one for each epoch.
     """
     stages = list(dict.fromkeys(entry["stage"] for entry in history))
     figure = figure_class()(figsize=(4.5 * len(stages), 3.2), layout="constrained")
     for axes, stage in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages, strict=True):
         entries = [entry for entry in history if entry["stage"] == stage]
-        for angle in ANGLES:
-            axes.plot([e["epoch"] for e in entries], [e[angle] for e in entries], marker=".", label=angle)
+        for part in list(entries[0])[2:]:
+            axes.plot([e["epoch"] for e in entries], [e[part] for e in entries], marker=".", label=part)
         axes.set(title=stage, xlabel="epoch", ylabel="loss")
         axes.legend()
     figure.savefig(path, dpi=120)

@@ -59,7 +59,7 @@ class Run:
         # of the training data: a run that is resumed on other data would not be the same run
         self.fingerprint = zlib.crc32(crops.poses.tobytes() + os.fsencode("\n".join(crops.names)))
         self.epoch, self.batch = 0, 0  # the next batch to be trained on
-        self.losses, self.history, self.seconds = Losses(device), [], 0.0
+        self.losses, self.history, self.seconds = Losses(self.model.parts, device), [], 0.0
         if device == "cuda":
             from tinyhpe.fast.cuda.precision import use_precision  # here: a CPU needs nothing of tinyhpe.fast
 

@@ -15,16 +15,16 @@ VALIDATION_EVERY = 20  # every 20th image is kept out of training, to measure on
 class Settings:
     """All that a run depends on, besides the data themselves; `init` is a file of weights to start from."""
 
-    method: str = "siamese"
+    method: str = "siamese-rotation"
     data: str = "rendered"
     heads: int = 10000
     network: str = "r18n"
     stem: str = "7x7"
-    input_size: int = 48
-    epochs: int = 22
+    input_size: int = 64
+    epochs: int = 20
     batch_size: int = 32
     lr: float = 6e-3
-    balanced: bool = True
+    balanced: bool = False
     seed: int = 0
     precision: str = "float32"
     init: str = ""
