@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import tinyhpe
 from tinyhpe import methods
 from tinyhpe.blas import one_blas_thread
+from tinyhpe.datasets.crops import crop_size
 from tinyhpe.errors import InputError
 from tinyhpe.heads import render_head
 from tinyhpe.prediction import as_photo
@@ -26,8 +27,9 @@ def photo():
 
 @pytest.fixture(scope="module")
 def expected(photo):
-    crop = np.asarray(photo.resize((64, 64), Image.Resampling.BILINEAR))
-    return tinyhpe.load_model().predict(crop[None])[0]
+    model = tinyhpe.load_model()
+    side = crop_size(model.input_size)
+    return model.predict(np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR))[None])[0]
 
 
 def test_the_pose_of_a_photo_is_the_models_for_the_crop_that_the_box_means(photo, expected, tmp_path):

@@ -29,7 +29,7 @@ def mean_error(model, spec):
 def test_the_shipped_file_is_small_and_says_how_it_was_trained(model):
     description = model.description
     assert methods.SHIPPED_WEIGHTS.stat().st_size < 3_000_000
-    assert description["method"] == "siamese"
+    assert description["method"] == "siamese-rotation"
     assert description["data"] == "rendered"
     card = (methods.SHIPPED_WEIGHTS.parent / "README.md").read_text()
     assert f"--heads {description['heads']} --epochs {description['epochs']}" in card

@@ -5,7 +5,7 @@ the brightness, which scales the noise too, and their results are rounded to byt
 
 The paper's crops lie anywhere with the same chance. Here the sum of two random steps makes those near the middle
 likelier, where predictions look: a small network learns to be exact there before it learns to be exact anywhere
-(trained on 10,000 rendered heads, 6.4 instead of 7.2 degrees on photos).
+(10,000 rendered heads, in fine-tuning alone: 6.4 degrees on photos instead of 7.2).
 
 Mild on purpose. Much stronger versions made results on real photos worse: variety must come from the heads.
 """
