@@ -27,7 +27,7 @@ def blur(image: np.ndarray, radius: int) -> np.ndarray:
 
 
 def background(size: int, rng: np.random.Generator) -> np.ndarray:
-    """A room, a wall, a garden: a colour, slow changes of it, boxes, discs and stripes, then texture; most out of focus."""
+    """A room, a wall, a garden: a colour, slow changes of it, boxes, discs and stripes, texture; often blurred."""
     drawn = size if rng.random() < 0.4 else rng.integers(8, 33)  # few pixels, enlarged: out of focus
     base = sample_colour(rng) if rng.random() < 0.75 else np.full(3, rng.choice((0.02, 0.97)))
     cells = rng.integers(2, 5)

@@ -212,7 +212,7 @@ def _exposure(colour, rng):
 
 @lru_cache(maxsize=8)
 def _shrinking(fine, size):
-    """The matrix (size, fine) that shrinks a line of pixels: tents two new pixels wide, which leaves no jagged edge."""
+    """The matrix (size, fine) that shrinks a line of pixels, by tents two new pixels wide: no edge is jagged."""
     new, old = (np.arange(count, dtype=np.float32) + 0.5 for count in (size, fine))
     tent = np.maximum(1 - np.abs(new[:, None] - old * (size / fine)), 0)
     return tent / tent.sum(axis=1, keepdims=True)

@@ -114,7 +114,7 @@ def sample_looks(expression: Expression, rng: np.random.Generator) -> Looks:
         moustache=beard if rng.random() < 0.8 else rng.random(),
         neckline=rng.uniform(0.3, 1.1),
         blotches=(rng.normal(0, 2.8, (6, 3)), rng.uniform(0, 6.28, 6), rng.normal(0, 0.02, 6)),
-        strands=(rng.normal(0, (4, 14, 10), (3, 3)), rng.uniform(0, 6.28, 3), rng.uniform(0.05, 0.28)),
+        strands=(rng.normal(0, (4, 14, 10), (3, 3)), rng.uniform(0, 6.28, 3), rng.uniform(0.03, 0.18)),
         pattern=(rng.normal(0, 8, 3), rng.uniform(0, 0.35)),
         expression=expression,
     )

@@ -141,7 +141,7 @@ def _waves(directions: np.ndarray, rng: np.random.Generator, frequency: float) -
 
 
 def _shell(head, above, thickness, edge, material) -> Surface:
-    """The scalp `above` a line (see `_above`) lifted by `thickness` along its normals; below it, sunk out of sight."""
+    """The scalp `above` a line, lifted by `thickness` along its normals; below the line, sunk out of sight."""
     skull = head[: JAW_ROW + 1]
     cover = smooth_step(above, -0.2 * edge, edge)
     lift = (cover * thickness - 0.06 * (1 - cover)).astype(np.float32)
