@@ -29,17 +29,18 @@ def blur(image: np.ndarray, radius: int) -> np.ndarray:
 def background(size: int, rng: np.random.Generator) -> np.ndarray:
     """A room, a wall, a garden: a colour, slow changes of it, boxes, discs and stripes, texture; often blurred."""
     drawn = size if rng.random() < 0.4 else rng.integers(8, 33)  # few pixels, enlarged: out of focus
-    base = sample_colour(rng) if rng.random() < 0.75 else np.full(3, rng.choice((0.02, 0.97)))
+    base = sample_colour(rng) if rng.random() < 0.65 else np.full(3, rng.choice((0.02, 0.97)))
     cells = rng.integers(2, 5)
     slow = rng.normal(0, rng.uniform(0.02, 0.25), (cells, cells, 1)) + rng.normal(0, 0.03, (cells, cells, 3))
     image = base.astype(np.float32) + enlarge(slow, drawn)
     y, x = _places(drawn)
-    for _ in range(rng.integers(0, 10)):
+    for _ in range(rng.integers(0, 8)):
         _add_shape(image, x, y, base, rng)
     if rng.random() < 0.7:
         cells = rng.integers(5, max(drawn // 3, 6))
         image += enlarge(rng.normal(0, rng.uniform(0.02, 0.2), (cells, cells, 1)), drawn)
-    return enlarge(np.clip(image, 0, 1), size)
+    image = np.clip(image, 0, 1)
+    return image if drawn == size else enlarge(image, size)
 
 
 def _places(size):
@@ -118,7 +119,7 @@ def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     grey = image @ np.array((0.30, 0.59, 0.11), np.float32)
     saturation = 0.0 if rng.random() < 0.2 else rng.uniform(0.5, 1.2)
     image = grey[..., None] + saturation * (image - grey[..., None])
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         image = image + rng.uniform(0.3, 1) * (blur(image, max(1, round(len(image) / 64))) - image)
     grain = np.float32(rng.choice((0.002, 0.005, 0.01, 0.02)))
     return image + grain * rng.standard_normal(image.shape, np.float32)

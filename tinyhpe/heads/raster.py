@@ -126,9 +126,9 @@ def _crossings(x, y, triangle, height):
     x, way = x.take(triangle, axis=1), height - y.take(triangle, axis=1)
     for start, end in ((0, 1), (1, 2), (2, 0)):
         rise = way[start] - way[end]
-        missed = (way[start] * way[end] > 0) | (rise == 0)
-        rise[missed] = 1
-        crossing = x[start] + way[start] * (x[end] - x[start]) / rise
+        level = rise == 0
+        missed = (way[start] * way[end] > 0) | level
+        crossing = x[start] + way[start] * (x[end] - x[start]) / (rise + level)
         left = np.minimum(left, np.where(missed, np.float32(np.inf), crossing))
         right = np.maximum(right, np.where(missed, np.float32(-np.inf), crossing))
     return left, right

@@ -34,7 +34,7 @@ from tinyhpe.pose.angles import euler_to_matrix
 from tinyhpe.pose.boxes import TRAINING_WIDENING, landmark_box, square, training_box
 from tinyhpe.pose.levels import sample_poses
 
-SUPERSAMPLING = 1.5
+SUPERSAMPLING = 1.25
 NECK_PIVOT = np.array([0.0, -1.3, -1.4], np.float32)  # where the head turns on the neck
 CAMERA_DISTANCE = (9.0, 50.0)  # 0.6 m to 3 m, in eye distances
 CROP_JITTER = 0.03

@@ -125,7 +125,7 @@ def ear(head: np.ndarray, side: int, size: float, flare: float) -> Surface:
     out = np.cos(flare) * lift + np.sin(flare) * backward
     z = -np.cos(flare) * backward - 0.12 * up
     attach = head[DOME_ROWS + 16, np.argmin(np.abs(LONGITUDE - side * 1.62))]
-    points = np.stack([attach[0] + side * (out - 0.06), up - 0.18, attach[2] + z], axis=-1)
+    points = np.stack([attach[0] + side * (out - 0.06), up - 0.28, attach[2] + z], axis=-1)
     return Surface(points, np.moveaxis(EAR[:, :, ::side], 0, -1), Material.EAR, two_sided=True)
 
 
@@ -165,7 +165,7 @@ def hairline(rng: np.random.Generator, covers_ears: bool) -> np.ndarray:
     if covers_ears:
         line[4:7] -= rng.uniform(0.2, 0.9)
     low = np.interp(AROUND, HAIRLINE_PLACES, line) + rng.normal(0, 0.1) * SIN
-    if rng.random() < 0.35:
+    if rng.random() < 0.28:
         fringe = rng.uniform(0.25, 0.85) + 0.08 * np.sin(LONGITUDE * rng.uniform(2, 9) + rng.uniform(0, 6))
         width = rng.uniform(0.8, 1.3)
         fringe = fringe + rng.normal(0, 0.25) * SIN  # swept to a side
