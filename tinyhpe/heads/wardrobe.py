@@ -125,7 +125,7 @@ def ear(head: np.ndarray, side: int, size: float, flare: float) -> Surface:
     out = np.cos(flare) * lift + np.sin(flare) * backward
     z = -np.cos(flare) * backward - 0.12 * up
     attach = head[DOME_ROWS + 16, np.argmin(np.abs(LONGITUDE - side * 1.62))]
-    points = np.stack([attach[0] + side * (out - 0.06), up - 0.28, attach[2] + z], axis=-1)
+    points = np.stack([attach[0] + side * (out - 0.06), up - 0.18, attach[2] + z], axis=-1)
     return Surface(points, np.moveaxis(EAR[:, :, ::side], 0, -1), Material.EAR, two_sided=True)
 
 
