@@ -28,7 +28,7 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "fast": {"tensor", "backend", "ops", "nn", "optim", "ways", "errors", "files"},
     "pose": {"backend", "errors"},
     "heads": {"pose"},
-    "datasets": {"backend", "pose", "heads", "errors", "files"},
+    "datasets": {"backend", "blas", "pose", "heads", "errors", "files"},
     "methods": {"blas", "datasets", "nn", "pose", "ops", "backend", "errors", "weight_files"},
 }
 

@@ -22,7 +22,7 @@ from collections import deque
 import numpy as np
 
 from tinyhpe.datasets.augment import augment
-from tinyhpe.datasets.processes import cores, deaf_to_interrupts, leave_interrupts_to_parent, why_a_worker_died
+from tinyhpe.datasets.processes import begin_work, cores, deaf_to_interrupts, why_a_worker_died
 from tinyhpe.errors import InputError
 from tinyhpe.pose.levels import balanced_weights
 
@@ -170,7 +170,7 @@ class Worker:
 
 def make_batches(pipe, memory, shape):
     """What a worker does, until its parent closes the pipe or ends: make the batches that it is told to."""
-    leave_interrupts_to_parent()
+    begin_work()
     slots = as_slots(memory, shape)
     with contextlib.suppress(EOFError, ConnectionError):  # the parent has closed its end
         loader = pipe.recv()

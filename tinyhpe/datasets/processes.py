@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 
+from tinyhpe import blas
+
 
 def cores():
     """The number of processor cores that this process may use."""
@@ -29,9 +31,13 @@ def why_a_worker_died():
     )
 
 
-def leave_interrupts_to_parent():
-    """Called first in a worker: ignore Ctrl-C."""
+def begin_work():
+    """Called first in a worker: ignore Ctrl-C, and use one core.
+
+    Two threads of BLAS in each of two workers would wait for each other more than they compute.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    blas.controller().limit(limits=1)
 
 
 @contextlib.contextmanager

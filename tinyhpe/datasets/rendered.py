@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 import tinyhpe.heads
 import tinyhpe.pose
+from tinyhpe.blas import one_blas_thread
 from tinyhpe.datasets.crops import HeadCrops, StoredImages
-from tinyhpe.datasets.processes import cores, leave_interrupts_to_parent, why_a_worker_died
+from tinyhpe.datasets.processes import begin_work, cores, why_a_worker_died
 from tinyhpe.errors import InputError
 from tinyhpe.files import cache_folder, written_by_rename
 from tinyhpe.heads import Head, render_head
@@ -124,11 +125,13 @@ def _in_parallel(work, count, workers, progress):
     with tqdm(total=count, desc="rendering", unit="head", disable=not progress) as bar:
         if workers == 1:
             for chunk in chunks:
-                yield work(chunk)
+                with one_blas_thread():
+                    result = work(chunk)
+                yield result
                 bar.update(len(chunk))
             return
         spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, spawn, initializer=leave_interrupts_to_parent)
+        pool = ProcessPoolExecutor(workers, spawn, initializer=begin_work)
         try:
             for chunk, result in zip(chunks, pool.map(work, chunks), strict=True):
                 yield result

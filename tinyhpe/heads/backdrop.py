@@ -27,20 +27,20 @@ def blur(image: np.ndarray, radius: int) -> np.ndarray:
 
 
 def background(size: int, rng: np.random.Generator) -> np.ndarray:
-    """A room, a wall, a garden: a colour, slow changes of it, boxes, discs and stripes, then texture and blur."""
-    base = sample_colour(rng) if rng.random() < 0.75 else np.full(3, rng.choice((0.02, 0.97)))
+    """A room, a wall, a garden: a colour, slow changes of it, boxes, discs and stripes, texture; often blurred."""
+    drawn = size if rng.random() < 0.4 else rng.integers(8, 33)  # few pixels, enlarged: out of focus
+    base = sample_colour(rng) if rng.random() < 0.65 else np.full(3, rng.choice((0.02, 0.97)))
     cells = rng.integers(2, 5)
     slow = rng.normal(0, rng.uniform(0.02, 0.25), (cells, cells, 1)) + rng.normal(0, 0.03, (cells, cells, 3))
-    image = base.astype(np.float32) + enlarge(slow, size)
-    y, x = _places(size)
+    image = base.astype(np.float32) + enlarge(slow, drawn)
+    y, x = _places(drawn)
     for _ in range(rng.integers(0, 8)):
         _add_shape(image, x, y, base, rng)
     if rng.random() < 0.7:
-        cells = rng.integers(5, max(size // 3, 6))
-        image += enlarge(rng.normal(0, rng.uniform(0.02, 0.2), (cells, cells, 1)), size)
-    if rng.random() < 0.5:
-        image = blur(image, max(1, round(size * rng.uniform(0.01, 0.08))))
-    return np.clip(image, 0, 1)
+        cells = rng.integers(5, max(drawn // 3, 6))
+        image += enlarge(rng.normal(0, rng.uniform(0.02, 0.2), (cells, cells, 1)), drawn)
+    image = np.clip(image, 0, 1)
+    return image if drawn == size else enlarge(image, size)
 
 
 def _places(size):
@@ -110,7 +110,7 @@ def _rolled_off(image, shoulder=0.75):
 
 def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exposure, contrast, gamma, colour cast or black and white, softness and noise of an unknown camera."""
-    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.07, 3))
+    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.035, 3))
     image = np.maximum(image * gain.astype(np.float32), 0) ** np.float32(np.exp(rng.normal(0, 0.2)))
     if rng.random() < 0.5:
         contrast = np.float32(np.exp(rng.normal(0.1, 0.3)))
@@ -119,6 +119,7 @@ def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     grey = image @ np.array((0.30, 0.59, 0.11), np.float32)
     saturation = 0.0 if rng.random() < 0.2 else rng.uniform(0.5, 1.2)
     image = grey[..., None] + saturation * (image - grey[..., None])
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         image = image + rng.uniform(0.3, 1) * (blur(image, max(1, round(len(image) / 64))) - image)
-    return image + rng.normal(0, rng.choice((0.003, 0.008, 0.015, 0.03)), image.shape).astype(np.float32)
+    grain = np.float32(rng.choice((0.002, 0.005, 0.01, 0.02)))
+    return image + grain * rng.standard_normal(image.shape, np.float32)

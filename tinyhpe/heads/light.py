@@ -37,28 +37,28 @@ class Light:
 
 def sample_light(rng: np.random.Generator) -> Light:
     """From an overcast day to a single lamp at the side in a dark room."""
-    harsh = rng.random() < 0.3
+    harsh = rng.random() < 0.15
     lamps = []
     for strength in (1.0, *([0.5] if rng.random() < 0.5 else [])):
-        azimuth, elevation = np.deg2rad((rng.normal(0, 55), np.clip(rng.normal(25, 28), -40, 85)))
+        azimuth, elevation = np.deg2rad((rng.normal(0, 45), np.clip(rng.normal(25, 25), -40, 85)))
         direction = np.array(
             (np.sin(azimuth) * np.cos(elevation), np.sin(elevation), np.cos(azimuth) * np.cos(elevation))
         )
-        colour = strength * rng.uniform(0.45, 1.0) * (1 + rng.normal(0, 0.08, 3))
-        wrap = 0.0 if harsh else rng.uniform(0, 0.45)
+        colour = strength * rng.uniform(0.45, 1.0) * (1 + rng.normal(0, 0.05, 3))
+        wrap = 0.0 if harsh else rng.uniform(0.2, 0.7)
         lamps.append(Lamp(direction.astype(np.float32), colour.astype(np.float32), wrap))
     return Light(
-        ambient=_tinted(rng.uniform(0.03, 0.2) if harsh else rng.uniform(0.15, 0.6), rng),
+        ambient=_tinted(rng.uniform(0.03, 0.2) if harsh else rng.uniform(0.25, 0.9), rng),
         sky=_tinted(rng.uniform(0, 0.3), rng),
         lamps=lamps,
-        shine=rng.uniform(0, 0.22),
+        shine=rng.uniform(0, 0.16),
         sharpness=rng.uniform(6, 40),
-        shadow=rng.uniform(0.4, 1.0) if rng.random() < 0.7 else 0.0,
+        shadow=rng.uniform(0.3, 1.0) if rng.random() < 0.6 else 0.0,
     )
 
 
 def _tinted(strength, rng):
-    return (strength * (1 + rng.normal(0, 0.07, 3))).astype(np.float32)
+    return (strength * (1 + rng.normal(0, 0.04, 3))).astype(np.float32)
 
 
 def shade(light: Light, colour, gloss, normals, lit) -> np.ndarray:

@@ -56,7 +56,8 @@ def grid_normals(points: np.ndarray, closed: bool) -> np.ndarray:
     (ax, ay, az), (bx, by, bz) = down, right
     normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
     for row, neighbour in ((0, 1), (-1, -2)):
-        if np.abs(points[:, row] - points[:, row, :1]).max() < 1e-5:  # a pole: its own columns have no direction
+        across = points[:, row, 0] - points[:, row, points.shape[2] // 2]
+        if across @ across < 1e-10:  # a pole: its own columns have no direction
             normals[:, row] = normals[:, neighbour].mean(axis=1, keepdims=True)
     x, y, z = normals
     normals /= np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)
@@ -122,12 +123,12 @@ def _crossings(x, y, triangle, height):
     The left crossing is the smallest of three, one per side, where a side that is not crossed counts as infinity.
     """
     left, right = np.full(len(height), np.inf, np.float32), np.full(len(height), -np.inf, np.float32)
+    x, way = x.take(triangle, axis=1), height - y.take(triangle, axis=1)
     for start, end in ((0, 1), (1, 2), (2, 0)):
-        run, rise = x[end] - x[start], y[end] - y[start]
-        slope = run / np.where(rise == 0, np.float32(np.inf), rise)
-        way = height - y[start][triangle]
-        crossing = x[start][triangle] + way * slope[triangle]
-        missed = (way * (height - y[end][triangle]) > 0) | (rise == 0)[triangle]
+        rise = way[start] - way[end]
+        level = rise == 0
+        missed = (way[start] * way[end] > 0) | level
+        crossing = x[start] + way[start] * (x[end] - x[start]) / (rise + level)
         left = np.minimum(left, np.where(missed, np.float32(np.inf), crossing))
         right = np.maximum(right, np.where(missed, np.float32(-np.inf), crossing))
     return left, right
@@ -143,8 +144,8 @@ def _count_up(first, last):
     """first, first + 1, ..., last for each of the pairs, one after the other: whose count it is, and the count."""
     length = np.maximum(last - first + 1, 0).astype(np.intp)
     owner = np.repeat(np.arange(len(length)), length)
-    start = np.cumsum(length) - length
-    return owner, (np.arange(len(owner)) - (start - first.astype(np.intp))[owner]).astype(np.float32)
+    before = np.cumsum(length) - length - first.astype(np.intp)
+    return owner, (np.arange(len(owner)) - before[owner]).astype(np.float32)
 
 
 def _barycentric(x, y, area, triangle, across, along):

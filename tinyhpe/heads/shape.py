@@ -20,8 +20,8 @@ from scipy.interpolate import CubicSpline
 
 from tinyhpe.pose.angles import euler_to_matrix
 
-COLUMNS = 64
-DOME_ROWS, FACE_ROWS, UNDER_ROWS, NECK_ROWS = 12, 36, 5, 6
+COLUMNS = 48
+DOME_ROWS, FACE_ROWS, UNDER_ROWS, NECK_ROWS = 9, 32, 4, 4
 JAW_ROW = DOME_ROWS + FACE_ROWS - 1
 
 BROW_HEIGHT, CROWN_HEIGHT = 0.45, 1.95
@@ -86,7 +86,11 @@ class Traits:
     nose_wings: float = 0.07
     lips: float = 0.08
     mouth_forward: float = 0.10
-    warp: tuple = ()  # smooth random waves: (wave vector, phase, amplitudes)
+    warp: tuple = (
+        np.zeros((1, 3)),
+        0,
+        np.zeros((1, 3)),
+    )  # smooth waves: vectors (W, 3), phases (W,), amplitudes (W, 3)
 
 
 def sample_traits(rng: np.random.Generator) -> Traits:
@@ -127,28 +131,26 @@ def sample_traits(rng: np.random.Generator) -> Traits:
         nose_wings=about(0.07, 0.03),
         lips=max(about(0.08, 0.03), 0.01),
         mouth_forward=about(0.10, 0.04),
-        warp=tuple(_wave(rng) for _ in range(4)),
+        warp=(rng.normal(0, 1.2, (4, 3)), rng.uniform(0, 6.28, 4), rng.normal(0, 0.02, (4, 3))),
     )
-
-
-def _wave(rng):
-    vector, amplitude = rng.normal(0, 1.2, 3), rng.normal(0, 0.022, 3)
-    return vector.astype(np.float32), rng.uniform(0, 2 * np.pi), amplitude.astype(np.float32)
 
 
 @dataclass
 class Expression:
-    """What a face does: the mouth open by so much, the corners pulled out and up, the cheeks with them."""
+    """What a face does: the mouth open by so much, the corners pulled out and up, the cheeks with them; the lips
+    parted, so that teeth show (0 to 1)."""
 
     open_mouth: float = 0.0
     smile: float = 0.0
+    teeth: float = 0.0
 
 
 def sample_expression(rng: np.random.Generator) -> Expression:
-    """Half of the faces are at rest, the others talk, laugh or smile."""
-    open_mouth = max(0.0, rng.normal(0, 0.14)) if rng.random() < 0.5 else 0.0
-    smile = max(0.0, rng.normal(0.05, 0.11)) if rng.random() < 0.6 else 0.0
-    return Expression(open_mouth, smile)
+    """A third of the faces laugh and show their teeth, the others are at rest, talk, or smile."""
+    if rng.random() < 0.35:
+        return Expression(max(0.0, rng.normal(0.03, 0.09)), rng.uniform(0.08, 0.28), rng.uniform(0.4, 1))
+    open_mouth = max(0.0, rng.normal(0, 0.14)) if rng.random() < 0.35 else 0.0
+    return Expression(open_mouth, max(0.0, rng.normal(0, 0.08)))
 
 
 # ---------------------------------------------------------------------------------------------------- the grid
@@ -162,7 +164,7 @@ def smooth_step(x, start, end):
 
 def _longitudes():
     t = np.linspace(-1, 1, COLUMNS, endpoint=False)
-    return np.pi * (0.62 * t + 0.38 * t**3)  # denser in front, where the face is
+    return np.pi * (0.5 * t + 0.5 * t**3)  # denser in front, where the face is
 
 
 LONGITUDE = _longitudes()
@@ -270,14 +272,17 @@ def _express(points: np.ndarray, expression: Expression, u: np.ndarray, v: np.nd
 # ------------------------------------------------------------------------------------------- under the jaw, neck
 
 
+BACK = (1 - COS) / 2
+UNDER = np.linspace(0, 1, UNDER_ROWS + 1, dtype=np.float32)[1:]
+DOWN = np.linspace(0, 1, NECK_ROWS + 1, dtype=np.float32)[1:]
+
+
 def _neck(jaw: np.ndarray, girth: float) -> np.ndarray:
     """From the jaw line (COLUMNS, 3) inward under the jaw and down, (UNDER_ROWS + NECK_ROWS, COLUMNS, 3)."""
-    back = (1 - COS) / 2
-    collar = np.stack([0.80 * girth * SIN, -1.98 + 0.65 * back, -1.32 + 0.72 * girth * COS - 0.05 * back], axis=-1)
+    collar = np.stack([0.80 * girth * SIN, -1.98 + 0.65 * BACK, -1.32 + 0.72 * girth * COS - 0.05 * BACK], axis=-1)
     bend = np.stack([collar[:, 0], jaw[:, 1] - 0.02, collar[:, 2]], axis=-1)
-    t = np.linspace(0, 1, UNDER_ROWS + 1)[1:, None, None]
+    t, down = UNDER[:, None, None], DOWN[:, None]
     under = (1 - t) ** 2 * jaw + 2 * t * (1 - t) * bend + t**2 * collar
-    down = np.linspace(0, 1, NECK_ROWS + 1)[1:, None]
     flare = 1 + 0.35 * down**3
     x, y = collar[:, 0] * flare, collar[:, 1] + (-3.4 - collar[:, 1]) * down
     z = (collar[:, 2] + 1.35) * flare - 1.35 - 0.25 * down
@@ -318,9 +323,8 @@ def _individual(traits: Traits, modelled: np.ndarray) -> np.ndarray:
     stretched = np.concatenate([[0], np.cumsum(lengths)]) - lengths[:3].sum()
     points[..., 1] = _extended_interp(points[..., 1], landmark_heights, stretched)
     points *= np.array((traits.width, 1, traits.depth), np.float32)
-    for wave, phase, amplitude in traits.warp:
-        points += np.sin(points @ wave + np.float32(phase))[..., None] * amplitude
-    return points
+    vectors, phases, amplitudes = (np.asarray(part, np.float32) for part in traits.warp)
+    return points + np.sin(points @ vectors.T + phases) @ amplitudes
 
 
 def _extended_interp(x, xs, ys):

@@ -39,9 +39,9 @@ HAIR_TONES = np.array(
         (0.88, 0.86, 0.82),
     ]
 )
-HAIR_CHANCES = (0.24, 0.17, 0.15, 0.12, 0.10, 0.09, 0.05, 0.05, 0.03)
+HAIR_CHANCES = (0.16, 0.17, 0.16, 0.15, 0.13, 0.12, 0.05, 0.04, 0.02)
 IRIS_TONES = np.array(
-    [(0.18, 0.10, 0.05), (0.30, 0.20, 0.10), (0.25, 0.40, 0.50), (0.30, 0.40, 0.25), (0.05, 0.04, 0.03)]
+    [(0.12, 0.07, 0.04), (0.20, 0.13, 0.07), (0.18, 0.29, 0.38), (0.18, 0.24, 0.16), (0.05, 0.04, 0.03)]
 )
 LIP_RED, TEETH, MOUTH_DARK, LASH, EYE_WHITE = (
     np.array(colour)
@@ -68,6 +68,7 @@ class Looks:
     hat: np.ndarray
     frame: np.ndarray
     lens: np.ndarray
+    white: float  # how bright eyeballs and teeth are
     gaze: np.ndarray  # right, up
     eye_opening: float  # half the height of the open eye
     brow_thickness: float
@@ -101,18 +102,19 @@ def sample_looks(expression: Expression, rng: np.random.Generator) -> Looks:
         hat=sample_colour(rng),
         frame=sample_colour(rng) * rng.uniform(0, 0.8),
         lens=sample_colour(rng) * 0.2,
+        white=rng.uniform(0.65, 1),
         gaze=rng.normal(0, (0.06, 0.025)),
-        eye_opening=0.008 if rng.random() < 0.07 else 0.072 * np.exp(rng.normal(0, 0.22)),
+        eye_opening=0.008 if rng.random() < 0.07 else 0.06 * np.exp(rng.normal(0, 0.22)),
         brow_thickness=0.045 * np.exp(rng.normal(0, 0.35)),
         brow_lift=rng.normal(0, 0.03),
         brow_tilt=rng.normal(0, 0.12),
         makeup=rng.uniform(0.2, 1) if made_up else 0.0,
-        lashes=rng.uniform(0.3, 0.75) + 0.25 * made_up,
+        lashes=rng.uniform(0.5, 0.85) + 0.15 * made_up,
         beard=beard,
         moustache=beard if rng.random() < 0.8 else rng.random(),
         neckline=rng.uniform(0.3, 1.1),
-        blotches=(rng.normal(0, 2.8, (6, 3)), rng.uniform(0, 6.28, 6), rng.normal(0, 0.03, 6)),
-        strands=(rng.normal(0, (4, 14, 10), (3, 3)), rng.uniform(0, 6.28, 3), rng.uniform(0.05, 0.28)),
+        blotches=(rng.normal(0, 2.8, (6, 3)), rng.uniform(0, 6.28, 6), rng.normal(0, 0.02, 6)),
+        strands=(rng.normal(0, (4, 14, 10), (3, 3)), rng.uniform(0, 6.28, 3), rng.uniform(0.03, 0.18)),
         pattern=(rng.normal(0, 8, 3), rng.uniform(0, 0.35)),
         expression=expression,
     )
@@ -127,7 +129,7 @@ def sample_colour(rng: np.random.Generator) -> np.ndarray:
 
 def sample_skin(rng: np.random.Generator) -> np.ndarray:
     """A skin colour, from very light to very dark."""
-    tone = rng.beta(1.0, 1.7) * (len(SKIN_TONES) - 1)
+    tone = rng.beta(1.0, 2.3) * (len(SKIN_TONES) - 1)
     place = np.arange(len(SKIN_TONES))
     skin = np.array([np.interp(tone, place, channel) for channel in SKIN_TONES.T])
     return np.clip(skin * (1 + rng.normal(0, 0.05, 3)), 0.05, 1)
@@ -138,7 +140,7 @@ def _sample_skin_and_hair(rng):
     dark = skin.mean() < 0.45
     chances = np.array(HAIR_CHANCES) * ((3, 2, 0.6, 0.2, 0.1, 0.1, 0.1, 1, 0.6) if dark else 1)
     hair = HAIR_TONES[rng.choice(len(HAIR_TONES), p=chances / chances.sum())]
-    hair = np.clip(hair * (1 + rng.normal(0, 0.12, 3)) + rng.normal(0, 0.015, 3), 0, 1)
+    hair = np.clip(hair * (rng.uniform(0.7, 1.3) + rng.normal(0, 0.05, 3)), 0, 1)
     return skin, hair, dark
 
 
@@ -266,8 +268,8 @@ def _paint_eye(canvas, looks, u, v):
     opening = looks.eye_opening * np.clip(1 - (along / half_width) ** 2, 0, 1) ** 0.7
     within = (np.abs(along) < half_width).astype(np.float32)
     open_part = smooth_step(opening - np.abs(up), -0.014, 0.014) * within
-    shadow = np.clip(0.75 + 4 * (opening - up), 0.5, 1)
-    white = EYE_WHITE[:, None] * shadow
+    shadow = np.clip(0.6 + 4 * (opening - up), 0.4, 1)
+    white = EYE_WHITE[:, None] * (looks.white * shadow)
     side = np.sign(u)
     right, above = along * side - looks.gaze[0], up - looks.gaze[1]
     radius = np.hypot(right, above)
@@ -276,7 +278,7 @@ def _paint_eye(canvas, looks, u, v):
         white = white * (1 - cover) + colour * cover
     glint = smooth_step(np.hypot(right - 0.03, above - 0.03), 0.03, 0.015)
     canvas.lay(open_part, white * (1 - glint) + glint)
-    lashes = looks.lashes * _hill(up, opening, 0.02) * (np.abs(along) < half_width * 1.05) * (up > -0.02)
+    lashes = looks.lashes * _hill(up, opening, 0.025) * (np.abs(along) < half_width * 1.05) * (up > -0.02)
     canvas.lay(np.clip(lashes, 0, 0.95), LASH)
     lid = (0.3 + 0.5 * looks.makeup) * _hill(up, opening + 0.07, 0.03) * within
     canvas.lay(np.clip(lid, 0, 0.8), looks.skin * 0.55)
@@ -291,12 +293,13 @@ def _paint_mouth(canvas, looks, sideways, v):
     lower = 0.18 * arch**0.7
     within = sideways < half_width
     canvas.lay(smooth_step(np.where(up > 0, upper - up, lower + up), -0.02, 0.02) * within, looks.lip)
-    wide_open = smooth_step(looks.expression.open_mouth, 0.02, 0.06)
-    gap = (0.010 + 0.035 * wide_open) * arch**0.5
+    wide_open, teeth = smooth_step(looks.expression.open_mouth, 0.02, 0.06), looks.expression.teeth
+    gap = (0.010 + 0.035 * wide_open + 0.05 * teeth) * arch**0.5
     canvas.lay(0.9 * smooth_step(gap - np.abs(up + 0.02 * wide_open), -0.012, 0.012) * within, MOUTH_DARK)
-    if looks.expression.open_mouth > 0.04 or looks.expression.smile > 0.08:
-        teeth = smooth_step(0.022 - np.abs(up - 0.002), -0.008, 0.008) * (sideways < 0.8 * half_width)
-        canvas.lay(0.9 * teeth, TEETH)
+    if wide_open + teeth > 0:
+        height = (0.015 + 0.045 * teeth) * arch**0.5
+        shown = smooth_step(height - np.abs(up - 0.004), -0.01, 0.01) * (sideways < 0.85 * half_width)
+        canvas.lay(0.9 * shown, TEETH * looks.white)
 
 
 def _paint_ear(looks, place):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyhpe.heads.raster import grid_normals
-from tinyhpe.heads.shape import COLUMNS, COS, JAW_ROW, LONGITUDE, SIN, canonical, smooth_step
+from tinyhpe.heads.shape import COLUMNS, COS, DOME_ROWS, JAW_ROW, LONGITUDE, SIN, canonical, smooth_step
 
 
 class Material(IntEnum):
@@ -59,7 +59,7 @@ HAT_LINES = {
 SHELL_THICKNESS = {"cropped": 0.03, "short": 0.12, "curly": 0.30, "bob": 0.15, "long": 0.13, "tied": 0.06}
 STYLES = ("bald", "cropped", "short", "curly", "bob", "long", "tied")
 COVERING = {"short": 0.3, "curly": 0.5, "long": 0.7}  # chance that the hair covers the ears
-STYLE_CHANCES = (0.05, 0.08, 0.23, 0.11, 0.13, 0.29, 0.11)
+STYLE_CHANCES = (0.03, 0.08, 0.24, 0.10, 0.14, 0.32, 0.09)
 
 
 def sphere(rows: int, columns: int) -> np.ndarray:
@@ -84,7 +84,7 @@ def dress(head: np.ndarray, rng: np.random.Generator) -> Outfit:
     hairy, shells = 0.0, []
     surfaces = [ear(head, side, size, flare) for size, flare in [_ear_kind(rng)] for side in (-1, 1)]
     style = rng.choice(STYLES, p=STYLE_CHANCES)
-    hat = rng.choice([*HAT_LINES, ""], p=(0.04, 0.03, 0.02, 0.04, 0.87))
+    hat = rng.choice([*HAT_LINES, ""], p=(0.02, 0.015, 0.015, 0.02, 0.93))
     if hat:
         shells = headgear(head, hat, rng)
         style = rng.choice(("bald", "bob", "long"), p=(0.6, 0.15, 0.25)) if hat != "scarf" else "bald"
@@ -96,7 +96,7 @@ def dress(head: np.ndarray, rng: np.random.Generator) -> Outfit:
         surfaces.append(mane(head, style, Material.HAIR, rng))
     if style == "tied":
         surfaces.append(knot(head, rng))
-    if rng.random() < 0.15:
+    if rng.random() < 0.08:
         surfaces += glasses(head, rng)
     covered = ~shells[0].buried if shells else np.zeros((JAW_ROW + 1, COLUMNS), bool)
     return Outfit(surfaces + clothes(rng), hairy, covered)
@@ -106,21 +106,27 @@ def _ear_kind(rng):
     return np.exp(rng.normal(0, 0.12)), np.deg2rad(rng.uniform(8, 32))
 
 
+def _disc(rows, columns):
+    """A unit disc as a grid (3, rows, columns): right, up, and the radius."""
+    radius = np.linspace(0, 1, rows)[:, None]
+    angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), radius + 0 * angle])
+
+
+EAR = _disc(6, 12)
+
+
 def ear(head: np.ndarray, side: int, size: float, flare: float) -> Surface:
     """A shell with a rim, standing off the side (-1 left, 1 right in the image) of the head by `flare` radians."""
-    rows, columns = 7, 14
-    radius = np.linspace(0, 1, rows)[:, None]
-    angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None] * side
-    backward, up = radius * np.cos(angle), radius * np.sin(angle)
+    backward, up, radius = EAR[:, :, ::side]  # a loop that goes the other way round is seen from the other side
     taper = 0.80 + 0.20 * up  # a lobe below, a wide helix above
-    lift = np.interp(radius, (0, 0.45, 0.7, 0.88, 1), (0.0, 0.04, 0.16, 0.20, 0.05)) + 0 * backward
+    lift = np.interp(radius, (0, 0.45, 0.7, 0.88, 1), (0.0, 0.04, 0.16, 0.20, 0.05))
     backward, up = 0.30 * size * taper * backward + 0.26, 0.49 * size * up
     out = np.cos(flare) * lift + np.sin(flare) * backward
     z = -np.cos(flare) * backward - 0.12 * up
-    attach = head[30, np.argmin(np.abs(LONGITUDE - side * 1.62))]
+    attach = head[DOME_ROWS + 16, np.argmin(np.abs(LONGITUDE - side * 1.62))]
     points = np.stack([attach[0] + side * (out - 0.06), up - 0.18, attach[2] + z], axis=-1)
-    paint = np.stack([radius * np.cos(angle), radius * np.sin(angle), radius + 0 * angle], axis=-1)
-    return Surface(points, paint, Material.EAR, two_sided=True)
+    return Surface(points, np.moveaxis(EAR[:, :, ::side], 0, -1), Material.EAR, two_sided=True)
 
 
 # -------------------------------------------------------------------------------------------------------- hair
@@ -134,10 +140,10 @@ def _waves(directions: np.ndarray, rng: np.random.Generator, frequency: float) -
     return np.sin(angles) @ np.full(4, 1 / np.sqrt(2), np.float32)
 
 
-def _shell(head, line, thickness, edge, material) -> Surface:
-    """The scalp above `line` lifted by `thickness` along its normals; below it, sunk out of sight."""
+def _shell(head, above, thickness, edge, material) -> Surface:
+    """The scalp `above` a line, lifted by `thickness` along its normals; below the line, sunk out of sight."""
     skull = head[: JAW_ROW + 1]
-    cover = smooth_step(_above(line), -0.2 * edge, edge)
+    cover = smooth_step(above, -0.2 * edge, edge)
     lift = (cover * thickness - 0.06 * (1 - cover)).astype(np.float32)
     points = skull + grid_normals(skull, closed=True) * lift[..., None]
     return Surface(points, canonical()[: JAW_ROW + 1], material, buried=lift <= 0)
@@ -145,7 +151,7 @@ def _shell(head, line, thickness, edge, material) -> Surface:
 
 def _above(line):
     """Distance (JAW_ROW + 1, COLUMNS) from a line around the head, positive above; shorter where it is steep."""
-    slope = np.gradient(line, LONGITUDE, axis=-1) / HEAD_RADIUS
+    slope = np.gradient(line, LONGITUDE) / HEAD_RADIUS
     return (canonical()[: JAW_ROW + 1, :, 1] - line) / np.sqrt(1 + slope**2)
 
 
@@ -159,7 +165,7 @@ def hairline(rng: np.random.Generator, covers_ears: bool) -> np.ndarray:
     if covers_ears:
         line[4:7] -= rng.uniform(0.2, 0.9)
     low = np.interp(AROUND, HAIRLINE_PLACES, line) + rng.normal(0, 0.1) * SIN
-    if rng.random() < 0.35:
+    if rng.random() < 0.28:
         fringe = rng.uniform(0.25, 0.85) + 0.08 * np.sin(LONGITUDE * rng.uniform(2, 9) + rng.uniform(0, 6))
         width = rng.uniform(0.8, 1.3)
         fringe = fringe + rng.normal(0, 0.25) * SIN  # swept to a side
@@ -176,13 +182,12 @@ def hair_shell(head: np.ndarray, style: str, rng: np.random.Generator) -> tuple[
     rough = {"curly": 2.6, "cropped": 1.0}.get(style, 1.6)
     lumps = _waves(directions, rng, rough)
     covers_ears = style == "bob" or (style in COVERING and rng.random() < COVERING[style])
-    line = hairline(rng, covers_ears) + 0.05 * lumps
+    above = _above(hairline(rng, covers_ears)) - 0.05 * lumps
     thick = SHELL_THICKNESS[style] * np.exp(rng.normal(0, 0.35))
     height = directions[..., 1]
     volume = 1 + rng.normal(0.3, 0.5) * smooth_step(height, 0.8, 1.9) + rng.normal(0, 0.25) * directions[..., 0]
     thickness = np.maximum(thick * volume * (1 + 0.3 * lumps), 0.015)
-    hairy = smooth_step(_above(line), -0.04, 0.14)
-    return _shell(head, line, thickness, 0.3, Material.HAIR), hairy
+    return _shell(head, above, thickness, 0.3, Material.HAIR), smooth_step(above, -0.04, 0.14)
 
 
 def mane(head: np.ndarray, style: str, material: Material, rng: np.random.Generator) -> Surface:
@@ -191,11 +196,11 @@ def mane(head: np.ndarray, style: str, material: Material, rng: np.random.Genera
     down, across = np.linspace(0, 1, rows)[:, None], np.linspace(0, 1, columns)[None]
     length = rng.uniform(0.9, 2.0) if style == "bob" else rng.uniform(2.0, 3.6)
     opening = (
-        rng.uniform(0.70, 1.25)
+        rng.uniform(0.45, 1.2)
         + rng.uniform(-0.3, 0.4) * down
         + 0.08 * np.sin(down * rng.uniform(3, 9) + rng.uniform(0, 6))
     )
-    lean = rng.normal(0, 0.12)
+    lean = rng.normal(0, 0.15)
     angle = opening + across * (2 * np.pi - 2 * opening) + lean
     half_width = np.abs(head[:JAW_ROW, :, 0]).max() + 0.02
     curls = rng.uniform(0.01, 0.05) * np.sin(angle * rng.integers(6, 16) + down * rng.uniform(-6, 6))
@@ -203,7 +208,7 @@ def mane(head: np.ndarray, style: str, material: Material, rng: np.random.Genera
     volume = np.interp(down, (0, 0.2, 0.6, 1), (-0.05, *swell)) + curls
     x = half_width * (1 + volume) * np.sin(angle)
     inward = rng.uniform(0.2, 0.45) * smooth_step(down * length, 0.6, 1.8)  # the nape is behind the skull
-    reach = np.where(np.cos(angle) > 0, 0.95, 1.62 * (1 - inward))
+    reach = np.where(np.cos(angle) > 0, rng.uniform(0.95, 1.5), 1.62 * (1 - inward))
     z = -1.25 + reach * (1 + volume) * np.cos(angle)
     uneven = 1 + rng.uniform(0, 0.12) * np.sin(angle * rng.integers(2, 12) + rng.uniform(0, 6))
     y = 0.75 - length * down * uneven
@@ -232,7 +237,7 @@ def headgear(head: np.ndarray, kind: str, rng: np.random.Generator) -> list[Surf
     line = np.interp(AROUND, HAIRLINE_PLACES, HAT_LINES[kind]) + rng.normal(0, 0.08) + rng.normal(0, 0.06) * SIN
     height = canonical()[: JAW_ROW + 1, :, 1]
     thick = rng.uniform(0.08, 0.16) + rng.uniform(0, 0.3) * smooth_step(height, 0.8, 1.9)
-    shell = _shell(head, line, thick, 0.05, Material.HAT)
+    shell = _shell(head, _above(line), thick, 0.05, Material.HAT)
     if kind == "cap":
         return [shell, _brim(head, rng.uniform(0.75, 0.95), 1.3, rng.uniform(0.6, 1.0), rng.uniform(0.0, 0.35))]
     if kind == "hat":
@@ -260,8 +265,8 @@ def glasses(head: np.ndarray, rng: np.random.Generator) -> list[Surface]:
     """Two rims, a bridge and two arms to the ears; dark lenses for every third pair."""
     wide, high, thick = rng.uniform(0.36, 0.46), rng.uniform(0.22, 0.36), rng.uniform(0.025, 0.07)
     exponent = rng.uniform(1.9, 4)
-    front, eye_height = head[:JAW_ROW, COLUMNS // 2][20, 2] + 0.06, rng.normal(-0.04, 0.04)
-    half_width = np.abs(head[14:22, :, 0]).max() + 0.03
+    front, eye_height = head[DOME_ROWS + 7, COLUMNS // 2, 2] + 0.06, rng.normal(-0.04, 0.04)
+    half_width = np.abs(head[DOME_ROWS + 2 : DOME_ROWS + 9, :, 0]).max() + 0.03
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)[None]
     around = np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** (2 / exponent)
     above = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** (2 / exponent)
@@ -300,7 +305,7 @@ def clothes(rng: np.random.Generator) -> list[Surface]:
     """Shoulders, and for some a collar that hides a part of the neck."""
     ball = sphere(14, 30)
     wide = rng.uniform(2.5, 3.4)
-    shoulders = ball * (wide, 1.25, 1.0) + (0, -4.2 + rng.normal(0, 0.15), -1.65)
+    shoulders = ball * (wide, 1.25, 1.0) + (0, -3.95 + rng.normal(0, 0.2), -1.65)
     shoulders[..., 1] += rng.uniform(0.3, 0.7) * np.exp(-0.5 * (shoulders[..., 0] / 0.9) ** 2) * (ball[..., 1] > 0)
     surfaces = [Surface(shoulders, ball, Material.CLOTH, follows=0.0)]
     if rng.random() < 0.3:
