@@ -216,7 +216,7 @@ def apply(op, *inputs):
     op.way = choose_way(op, xp, *arrays)
     output = Tensor(op.way.forward(op, xp, *arrays))
     if any(op.needs):
-        others = {backend.owner(value) for value in (*settings, *arrays, output.data)}  # the rest is the op's own
+        others = {backend.owner(value) for value in (*settings, *arrays, output.data)} - {None}  # not the op's own
         op.fingerprints = {k: backend.fingerprint(v) for k, v in vars(op).items() if backend.owner(v) in others}
         op.inputs, output.op, output.requires_grad = tensors, op, True
     return output
