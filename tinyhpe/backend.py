@@ -68,9 +68,8 @@ def array_like(value, array):
 
 def owner(value):
     """Return the id of the array that `value` is a view of; of a list its own; None of what cannot change."""
-    if isinstance(value, np.ndarray):
-        return id(value if value.base is None else value.base)
-    return id(value) if isinstance(value, (list, tuple)) else None
+    base = getattr(value, "base", None)
+    return id(value if base is None else base) if isinstance(value, (np.ndarray, list, tuple)) else None
 
 
 def fingerprint(array):
