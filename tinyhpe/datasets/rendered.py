@@ -50,7 +50,7 @@ def load(
 ) -> HeadCrops:
     """`count` head crops of size x size pixels; `data`, a name in POSES, says how their poses are distributed.
 
-    The first call renders them (about 90 a second and core at 64 pixels) and keeps them in the folder `cache`
+    The first call renders them (about 95 a second and core at 86 pixels) and keeps them in the folder `cache`
     (default: `cache_folder()`); later calls open the file. `workers` is the number of processes, by default one
     per core; `progress` shows a bar on standard error. Raises InputError if the folder cannot be written, the
     disk is full, or the numbers make no sense.
