@@ -75,14 +75,21 @@ class Optimizer:
 
     def load_state_dict(self, state):
         """Take moments and step count from state_dict(); raises ValueError if they are another optimizer's."""
-        shapes = {f"{i}.{name}": p.shape for i, p in enumerate(self.parameters) for name in self.moments}
-        if wrong := [key for key in state if key != "steps" and np.shape(state[key]) != shapes.get(key)]:
-            raise ValueError(f"the state of another optimizer: {wrong[0]} does not fit, of {len(state)} arrays")
-        self.steps, self.state = int(state["steps"]), [{} for _ in self.parameters]
-        for key in state.keys() - {"steps"}:
+        shapes = {"steps": ()}
+        for i, parameter in enumerate(self.parameters):
+            own = {f"{i}.{name}": parameter.shape for name in self.moments}
+            shapes |= own if state.keys() & own else {}  # a frozen one has none
+        if wrong := dict(shapes.items() ^ {(key, np.shape(array)) for key, array in state.items()}):
+            raise ValueError(f"the state of another optimizer: {min(wrong)} does not fit, of {len(state)} arrays")
+        arrays = {key: backend.plain_array(array) for key, array in state.items()}
+        steps = arrays.pop("steps")
+        if steps.dtype.kind not in "iu" or steps < 0 or any(array.dtype.kind != "f" for array in arrays.values()):
+            raise ValueError(f"the state of no optimizer: {steps} steps, or moments that are no floats")
+        self.steps, self.state = int(steps), [{} for _ in self.parameters]
+        for key, array in arrays.items():
             number, name = key.split(".")
             xp = backend.array_module(self.parameters[int(number)].data)
-            self.state[int(number)][name] = xp.array(backend.plain_array(state[key]))
+            self.state[int(number)][name] = xp.array(array)
 
 
 class SGD(Optimizer):

@@ -7,9 +7,7 @@ its own, started from (seed, i). So a longer set begins with the shorter one.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +20,9 @@ import tinyhpe.heads
 import tinyhpe.pose
 from tinyhpe.blas import one_blas_thread
 from tinyhpe.datasets.crops import HeadCrops, StoredImages
-from tinyhpe.datasets.processes import begin_work, cores, why_a_worker_died
+from tinyhpe.datasets.processes import answers, cores, workers
 from tinyhpe.errors import InputError
-from tinyhpe.files import cache_folder, written_by_rename
+from tinyhpe.files import cache_folder, locked, make_folder, open_file, written_by_rename
 from tinyhpe.heads import Head, render_head
 from tinyhpe.pose.sampling import fig4_poses, photographed_poses
 
