@@ -38,6 +38,8 @@ SUPERSAMPLING = 1.25
 NECK_PIVOT = np.array([0.0, -1.3, -1.4], np.float32)  # where the head turns on the neck
 CAMERA_DISTANCE = (9.0, 50.0)  # 0.6 m to 3 m, in eye distances
 CROP_JITTER = 0.03
+EYEBALL = 0.19  # radius in eye distances
+INTO_CAMERA, EYES_TURN = 0.7, 0.12  # chance; the farthest that an iris moves, 40 degrees
 PAINT_COORDINATES = 5
 
 
@@ -74,7 +76,8 @@ def render_head(
     person = sample_person(person_rng)
     surfaces, landmarks = _posed(person, pose, view_rng)
     camera = _camera(landmarks, margin, view_rng)
-    colour, coverage, depth = _draw(surfaces, person.looks, camera, size, light_rng)
+    looks = replace(person.looks, gaze=_gaze(person.looks.gaze, pose, view_rng))
+    colour, coverage, depth = _draw(surfaces, looks, camera, size, light_rng)
     image = colour + (1 - coverage) * background(size, back_rng)
     if back_rng.random() < 0.15:
         occlude(image, back_rng)
@@ -137,6 +140,14 @@ def _posed(person: Person, pose, rng) -> tuple[list[Surface], np.ndarray]:
             points = follows * points + (1 - follows) * ((surface.points - NECK_PIVOT) @ body.T + pivot)
         surfaces.append(replace(surface, points=points.astype(np.float32, copy=False)))
     return surfaces, person.landmarks @ turn.T
+
+
+def _gaze(ahead, pose, rng):
+    """Where the irises are: most people look into the camera, as far as their eyes can turn."""
+    to_camera = EYEBALL * euler_to_matrix(pose)[2, :2]
+    if rng.random() > INTO_CAMERA or np.hypot(*to_camera) > EYES_TURN:
+        return ahead
+    return to_camera + ahead / 3
 
 
 class Camera(NamedTuple):

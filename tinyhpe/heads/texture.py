@@ -69,7 +69,7 @@ class Looks:
     frame: np.ndarray
     lens: np.ndarray
     white: float  # how bright eyeballs and teeth are
-    gaze: np.ndarray  # right, up
+    gaze: np.ndarray  # how far the irises are off the middle: right, up
     eye_opening: float  # half the height of the open eye
     brow_thickness: float
     brow_lift: float
@@ -104,7 +104,7 @@ def sample_looks(expression: Expression, rng: np.random.Generator) -> Looks:
         lens=sample_colour(rng) * 0.2,
         white=rng.uniform(0.65, 1),
         gaze=rng.normal(0, (0.06, 0.025)),
-        eye_opening=0.008 if rng.random() < 0.07 else 0.06 * np.exp(rng.normal(0, 0.22)),
+        eye_opening=0.008 if rng.random() < 0.07 else 0.074 * np.exp(rng.normal(0, 0.22)),
         brow_thickness=0.045 * np.exp(rng.normal(0, 0.35)),
         brow_lift=rng.normal(0, 0.03),
         brow_tilt=rng.normal(0, 0.12),
@@ -263,15 +263,18 @@ def _paint_brow(canvas, looks, sideways, v):
 
 def _paint_eye(canvas, looks, u, v):
     """White, iris, pupil and glint inside the lids; lashes on the upper lid, a fold above it."""
-    half_width = 0.205
+    half_width = 0.225
     along, up = np.abs(u) - 0.495, v - 0.005 - 0.06 * (np.abs(u) - 0.495)
-    opening = looks.eye_opening * np.clip(1 - (along / half_width) ** 2, 0, 1) ** 0.7
+    almond = np.clip(1 - (along / half_width) ** 2, 0, 1) ** 0.7
+    sight = up - looks.gaze[1]
+    up = up - 0.3 * looks.gaze[1] * almond  # the upper lid follows the gaze, the lower one hardly
+    opening = looks.eye_opening * (1 + 4 * looks.gaze[1]) * almond
     within = (np.abs(along) < half_width).astype(np.float32)
     open_part = smooth_step(opening - np.abs(up), -0.014, 0.014) * within
     shadow = np.clip(0.6 + 4 * (opening - up), 0.4, 1)
     white = EYE_WHITE[:, None] * (looks.white * shadow)
     side = np.sign(u)
-    right, above = along * side - looks.gaze[0], up - looks.gaze[1]
+    right, above = along * side - looks.gaze[0], sight
     radius = np.hypot(right, above)
     for outer, inner, colour in ((0.108, 0.085, looks.iris[:, None]), (0.052, 0.036, 0.02)):
         cover = smooth_step(radius, outer, inner)
