@@ -8,6 +8,7 @@ pixels     z-buffer -> paint -> light -> background -> camera noise
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -96,7 +97,7 @@ def sample_person(rng: np.random.Generator) -> Person:
     """Someone new: a head, what it wears, and its colours."""
     traits, expression = sample_traits(rng), sample_expression(rng)
     looks = sample_looks(expression, rng)
-    points = build_head(traits, expression, girth=np.exp(rng.normal(0, 0.1)))
+    points = build_head(traits, expression, girth=math.exp(rng.normal(0, 0.1)))
     outfit = dress(points, rng)
     return Person([_skin(points, outfit), *outfit.surfaces], head_landmarks(points), looks)
 
@@ -166,7 +167,7 @@ class Camera(NamedTuple):
 
 
 def _camera(landmarks, margin, rng) -> Camera:
-    distance = np.exp(rng.uniform(*np.log(CAMERA_DISTANCE)))
+    distance = math.exp(rng.uniform(*np.log(CAMERA_DISTANCE)))
     unframed = Camera(np.zeros(2), 1.0, distance)(landmarks)[:, :2]
     k = rng.uniform(*TRAINING_WIDENING)
     jitter = CROP_JITTER * rng.normal(0, 1, 2)
@@ -175,7 +176,7 @@ def _camera(landmarks, margin, rng) -> Camera:
     middle = np.array((left + side / 2, top + side / 2))
     side *= 1 + 2 * (margin or 0)
     middle += jitter * side
-    return Camera(np.array((middle[0] - 0.5, 0.5 - middle[1])), side, distance)
+    return Camera(np.array((middle[0] - 0.5, 0.5 - middle[1]), np.float32), float(side), distance)
 
 
 # -------------------------------------------------------------------------------------------------------- pixels
@@ -185,16 +186,18 @@ def _draw(surfaces, looks, camera, size, rng):
     """Colour (S, S, 3) already times coverage, coverage (S, S, 1) and depth (S, S) of the head, no background."""
     fine = round(size * SUPERSAMPLING)
     points, values, triangles, kinds, two_sided = _joined(surfaces)
-    screen = camera(points) * (fine, fine, 1)
-    seen = rasterise(screen.astype(np.float32), triangles, two_sided, fine)
-    mixed = _blended(values, triangles.take(seen.triangle, axis=0).T, seen.weights)
+    seen = rasterise(camera(points) * np.array((fine, fine, 1), np.float32), triangles, two_sided, fine)
+    corners = triangles.take(seen.triangle, axis=0).T
+    mixed = np.einsum("vck,ck->vk", values.take(corners, axis=1), seen.weights)  # between the three corners
     normal, place = mixed[:3], mixed[3:]
     normal /= np.maximum(np.sqrt(np.einsum("ak,ak->k", normal, normal)), 1e-6)
     behind = two_sided[seen.triangle] & (normal[2] < 0)
     normal *= np.where(behind, np.float32(-1), np.float32(1))
     colour, gloss = _painted(looks, kinds[seen.triangle], place)
     light = sample_light(rng)
-    lit = 1 - light.shadow * (1 - cast_shadows(light.lamps[0], seen, fine, fine / camera.side))
+    lit = np.ones(len(gloss), np.float32)
+    if light.shadow:
+        lit -= light.shadow * (1 - cast_shadows(light.lamps[0], seen, fine, fine / camera.side))
     colour = shade(light, colour, gloss, normal, lit)
     colour *= _exposure(colour, rng)
 
@@ -235,26 +238,19 @@ def _shrinking(fine, size):
 def _joined(surfaces):
     """All surfaces as one: points (V, 3), normals with painter's coordinates (8, V), triangles (M, 3), and what
     they are made of and whether both sides can be seen, (M,) each."""
-    offset, parts = 0, []
+    points = np.concatenate([surface.points.reshape(-1, 3) for surface in surfaces])
+    values = np.zeros((3 + PAINT_COORDINATES, len(points)), np.float32)
+    start, triangles = 0, []
     for surface in surfaces:
         rows, columns = surface.points.shape[:2]
-        triangles = _drawn(surface, grid_triangles(rows, columns, surface.closed))
-        values = np.zeros((3 + PAINT_COORDINATES, rows * columns), np.float32)
-        values[:3] = grid_normals(surface.points, surface.closed).reshape(-1, 3).T
-        values[3 : 3 + surface.paint.shape[-1]] = surface.paint.reshape(rows * columns, -1).T
-        count = len(triangles)
-        parts.append(
-            (
-                surface.points.reshape(-1, 3),
-                values,
-                triangles + offset,
-                np.full(count, surface.material, np.int8),
-                np.full(count, surface.two_sided),
-            )
-        )
-        offset += rows * columns
-    points, values, *rest = zip(*parts, strict=True)
-    return [np.concatenate(points), np.concatenate(values, axis=1), *map(np.concatenate, rest)]
+        triangles.append(_drawn(surface, grid_triangles(rows, columns, surface.closed)) + start)
+        own = values[:, start : start + rows * columns]
+        own[:3] = grid_normals(surface.points, surface.closed).reshape(-1, 3).T
+        own[3 : 3 + surface.paint.shape[-1]] = surface.paint.reshape(rows * columns, -1).T
+        start += rows * columns
+    counts = [len(part) for part in triangles]
+    kinds = np.repeat(np.array([surface.material for surface in surfaces], np.int8), counts)
+    return points, values, np.concatenate(triangles), kinds, np.repeat([s.two_sided for s in surfaces], counts)
 
 
 def _drawn(surface, triangles):
@@ -264,12 +260,6 @@ def _drawn(surface, triangles):
     shown = ~surface.buried.ravel()
     a, b, c = triangles.T
     return triangles.take(np.flatnonzero(shown[a] | shown[b] | shown[c]), axis=0)
-
-
-def _blended(values, corners, weights):
-    """Values (C, V) at the corners (3, K) of triangles, mixed by weights (3, K): (C, K)."""
-    a, b, c = np.ascontiguousarray(corners)
-    return np.stack([value[a] * weights[0] + value[b] * weights[1] + value[c] * weights[2] for value in values])
 
 
 def contact_sheet(images, columns: int = 10) -> np.ndarray:

@@ -7,6 +7,7 @@ painted on the eye's place of every head, wide or narrow. Colours are RGB from 0
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -41,10 +42,11 @@ HAIR_TONES = np.array(
 )
 HAIR_CHANCES = (0.16, 0.17, 0.16, 0.15, 0.13, 0.12, 0.05, 0.04, 0.02)
 IRIS_TONES = np.array(
-    [(0.12, 0.07, 0.04), (0.20, 0.13, 0.07), (0.18, 0.29, 0.38), (0.18, 0.24, 0.16), (0.05, 0.04, 0.03)]
+    [(0.12, 0.07, 0.04), (0.20, 0.13, 0.07), (0.18, 0.29, 0.38), (0.18, 0.24, 0.16), (0.05, 0.04, 0.03)],
+    np.float32,
 )
 LIP_RED, TEETH, MOUTH_DARK, LASH, EYE_WHITE = (
-    np.array(colour)
+    np.array(colour, np.float32)
     for colour in [
         (0.75, 0.2, 0.22),
         (0.86, 0.83, 0.78),
@@ -69,7 +71,7 @@ class Looks:
     frame: np.ndarray
     lens: np.ndarray
     white: float  # how bright eyeballs and teeth are
-    gaze: np.ndarray  # how far the irises are off the middle: right, up
+    gaze: tuple  # how far the irises are off the middle: right, up
     eye_opening: float  # half the height of the open eye
     brow_thickness: float
     brow_lift: float
@@ -103,9 +105,9 @@ def sample_looks(expression: Expression, rng: np.random.Generator) -> Looks:
         frame=sample_colour(rng) * rng.uniform(0, 0.8),
         lens=sample_colour(rng) * 0.2,
         white=rng.uniform(0.65, 1),
-        gaze=rng.normal(0, (0.06, 0.025)),
-        eye_opening=0.008 if rng.random() < 0.07 else 0.074 * np.exp(rng.normal(0, 0.22)),
-        brow_thickness=0.045 * np.exp(rng.normal(0, 0.35)),
+        gaze=(rng.normal(0, 0.06), rng.normal(0, 0.025)),
+        eye_opening=0.008 if rng.random() < 0.07 else 0.074 * math.exp(rng.normal(0, 0.22)),
+        brow_thickness=0.045 * math.exp(rng.normal(0, 0.35)),
         brow_lift=rng.normal(0, 0.03),
         brow_tilt=rng.normal(0, 0.12),
         makeup=rng.uniform(0.2, 1) if made_up else 0.0,
@@ -296,7 +298,7 @@ def _paint_mouth(canvas, looks, sideways, v):
     lower = 0.18 * arch**0.7
     within = sideways < half_width
     canvas.lay(smooth_step(np.where(up > 0, upper - up, lower + up), -0.02, 0.02) * within, looks.lip)
-    wide_open, teeth = smooth_step(looks.expression.open_mouth, 0.02, 0.06), looks.expression.teeth
+    wide_open, teeth = float(smooth_step(looks.expression.open_mouth, 0.02, 0.06)), looks.expression.teeth
     gap = (0.010 + 0.035 * wide_open + 0.05 * teeth) * arch**0.5
     canvas.lay(0.9 * smooth_step(gap - np.abs(up + 0.02 * wide_open), -0.012, 0.012) * within, MOUTH_DARK)
     if wide_open + teeth > 0:
