@@ -22,6 +22,7 @@ from tinyhpe.heads.shape import (
     DOWN,
     JAW_ROW,
     UNDER,
+    ZERO_PITCH,
     build_head,
     canonical,
     head_landmarks,
@@ -35,7 +36,7 @@ from tinyhpe.pose.angles import euler_to_matrix, matrix_to_view, view_to_matrix
 from tinyhpe.pose.boxes import TRAINING_WIDENING, landmark_box, square, training_box
 from tinyhpe.pose.sampling import photographed_poses
 
-SUPERSAMPLING = 1.25
+SUPERSAMPLING = 1.125
 NECK_PIVOT = np.array([0.0, -1.3, -1.4], np.float32)  # where the head turns on the neck
 CAMERA_DISTANCE = (9.0, 50.0)  # 0.6 m to 3 m, in eye distances
 CROP_JITTER = 0.03
@@ -139,16 +140,18 @@ def _posed(person: Person, pose, rng) -> tuple[list[Surface], np.ndarray]:
         follows = np.asarray(surface.follows, np.float32)[..., None]
         if follows.min() < 1:
             points = follows * points + (1 - follows) * ((surface.points - NECK_PIVOT) @ body.T + pivot)
-        surfaces.append(replace(surface, points=points.astype(np.float32, copy=False)))
+        surfaces.append(surface._replace(points=points.astype(np.float32, copy=False)))
     return surfaces, person.landmarks @ turn.T
 
 
 def _gaze(ahead, pose, rng):
-    """Where the irises are: most people look into the camera, as far as their eyes can turn."""
-    to_camera = EYEBALL * euler_to_matrix(pose)[2, :2]
+    """Where the irises are. Most people look into the camera, as far as their eyes can turn: a network that has
+    seen only eyes at rest takes a head that is bowed for one that is upright, if it looks up at the camera."""
+    face = euler_to_matrix(pose) @ euler_to_matrix([0.0, ZERO_PITCH, 0.0])
+    to_camera = EYEBALL * face[2, :2]
     if rng.random() > INTO_CAMERA or np.hypot(*to_camera) > EYES_TURN:
         return ahead
-    return to_camera + ahead / 3
+    return to_camera + np.divide(ahead, 3)
 
 
 class Camera(NamedTuple):
@@ -193,7 +196,7 @@ def _draw(surfaces, looks, camera, size, rng):
     normal /= np.maximum(np.sqrt(np.einsum("ak,ak->k", normal, normal)), 1e-6)
     behind = two_sided[seen.triangle] & (normal[2] < 0)
     normal *= np.where(behind, np.float32(-1), np.float32(1))
-    colour, gloss = _painted(looks, kinds[seen.triangle], place)
+    colour, gloss = _painted(looks, {surface.material for surface in surfaces}, kinds[seen.triangle], place)
     light = sample_light(rng)
     lit = np.ones(len(gloss), np.float32)
     if light.shadow:
@@ -211,13 +214,12 @@ def _draw(surfaces, looks, camera, size, rng):
     return rgba[..., :3], rgba[..., 3:], depth.reshape(fine, fine)[centres[:, None], centres]
 
 
-def _painted(looks, kind, place):
+def _painted(looks, materials, kind, place):
     """Colour (3, K) and gloss (K,) of points at place (5, K): every material by its own painter."""
     colour, gloss = np.empty((3, len(kind)), np.float32), np.empty(len(kind), np.float32)
-    for material in Material:
+    for material in materials:
         here = np.flatnonzero(kind == material)
-        if len(here):
-            colour[:, here], gloss[here] = paint(material, looks, place.take(here, axis=1))
+        colour[:, here], gloss[here] = paint(material, looks, place.take(here, axis=1))
     return colour, gloss
 
 

@@ -421,7 +421,7 @@ def best_rotation(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 # APPEARANCE_PITCH makes the looks agree: a network trained on heads with APPEARANCE_PITCH 0 sees real faces (all
 # angles below 30) 4.7 degrees too high after 5 minutes of training, 5.9 after more; on all poses 3 to 4 is best.
 LANDMARK_PITCH = -0.5
-APPEARANCE_PITCH = 4.0
+APPEARANCE_PITCH = 7.5
 ZERO_PITCH = LANDMARK_PITCH + APPEARANCE_PITCH
 
 

@@ -106,7 +106,7 @@ def sample_looks(expression: Expression, rng: np.random.Generator) -> Looks:
         lens=sample_colour(rng) * 0.2,
         white=rng.uniform(0.65, 1),
         gaze=(rng.normal(0, 0.06), rng.normal(0, 0.025)),
-        eye_opening=0.008 if rng.random() < 0.07 else 0.074 * math.exp(rng.normal(0, 0.22)),
+        eye_opening=0.008 if rng.random() < 0.07 else 0.068 * math.exp(rng.normal(0, 0.22)),
         brow_thickness=0.045 * math.exp(rng.normal(0, 0.35)),
         brow_lift=rng.normal(0, 0.03),
         brow_tilt=rng.normal(0, 0.12),
@@ -197,6 +197,11 @@ def _hill(x, centre, width):
     return np.exp(-0.5 * ((x - centre) / width) ** 2)
 
 
+def _spot(x, y, centre, size):
+    """A round hill of two directions: one exponential in place of two."""
+    return np.exp(-0.5 * (((x - centre[0]) / size[0]) ** 2 + ((y - centre[1]) / size[1]) ** 2))
+
+
 def _paint_skin(looks, place):
     """All skin gets blotches and the shade of the neck; only what lies on the front gets a face."""
     u, v, w, below, hairy = place
@@ -232,25 +237,25 @@ def _paint_face(canvas, looks, u, v):
 
 
 def _paint_blush_and_shade(canvas, looks, sideways, v):
-    blush = 0.5 * _hill(sideways, 0.72, 0.28) * _hill(v, -0.45, 0.22)
-    blush += 0.35 * _hill(sideways, 0, 0.2) * _hill(v, -0.55, 0.12)
+    blush = 0.5 * _spot(sideways, v, (0.72, -0.45), (0.28, 0.22))
+    blush += 0.35 * _spot(sideways, v, (0, -0.55), (0.2, 0.12))
     blush *= 0.18 * (1 + 0.7 * looks.makeup)
     canvas.colour *= 1 - np.array((0, 1, 0.9), np.float32)[:, None] * blush
-    shade = 0.26 * _hill(sideways, 0.46, 0.22) * _hill(v, 0.0, 0.12)  # eye sockets
-    shade += 0.20 * _hill(sideways, 0.21, 0.06) * _hill(v, -0.03, 0.14)  # beside the root of the nose
-    shade += 0.30 * _hill(sideways, 0, 0.22) * _hill(v, -0.73, 0.04)  # under the nose
-    shade += 0.20 * _hill(sideways, 0.27, 0.05) * _hill(v, -0.66, 0.10)  # beside the wings
-    shade += 0.20 * _hill(sideways, 0, 0.25) * _hill(v, -1.33, 0.06)  # under the lower lip
+    shade = 0.26 * _spot(sideways, v, (0.46, 0), (0.22, 0.12))  # eye sockets
+    shade += 0.20 * _spot(sideways, v, (0.21, -0.03), (0.06, 0.14))  # beside the root of the nose
+    shade += 0.30 * _spot(sideways, v, (0, -0.73), (0.22, 0.04))  # under the nose
+    shade += 0.20 * _spot(sideways, v, (0.27, -0.66), (0.05, 0.10))  # beside the wings
+    shade += 0.20 * _spot(sideways, v, (0, -1.33), (0.25, 0.06))  # under the lower lip
     fold = sideways - 0.30 - 0.35 * (-0.65 - v)  # from the wings to the corners of the mouth
-    shade += (0.08 + 0.6 * looks.expression.smile) * _hill(fold, 0, 0.035) * _hill(v, -0.85, 0.15)
+    shade += (0.08 + 0.6 * looks.expression.smile) * _spot(fold, v, (0, -0.85), (0.035, 0.15))
     canvas.shade(np.clip(shade, 0, 0.7))
-    nostril = 1.1 * _hill(sideways, 0.095, 0.045) * _hill(v, -0.685, 0.03)
+    nostril = 1.1 * _spot(sideways, v, (0.095, -0.685), (0.045, 0.03))
     canvas.lay(np.clip(nostril, 0, 0.85), looks.skin * 0.15)
 
 
 def _paint_beard(canvas, looks, sideways, v):
     chin = smooth_step(-v, 0.75, 1.15) * smooth_step(1.02 - sideways, 0, 0.2)
-    chin *= 1 - 0.9 * _hill(sideways, 0, 0.36) * _hill(v, -1.06, 0.12)
+    chin *= 1 - 0.9 * _spot(sideways, v, (0, -1.06), (0.36, 0.12))
     whiskers = smooth_step(sideways, 0.85, 1.0) * smooth_step(-v, 0.05, 0.5)
     upper_lip = looks.moustache * np.exp(-0.5 * (sideways / 0.34) ** 4) * _hill(v, -0.82, 0.065)
     canvas.lay(np.clip(np.maximum(looks.beard * np.maximum(chin, whiskers), upper_lip), 0, 0.92), looks.hair * 0.8)
@@ -265,7 +270,7 @@ def _paint_brow(canvas, looks, sideways, v):
 
 def _paint_eye(canvas, looks, u, v):
     """White, iris, pupil and glint inside the lids; lashes on the upper lid, a fold above it."""
-    half_width = 0.225
+    half_width = 0.215
     along, up = np.abs(u) - 0.495, v - 0.005 - 0.06 * (np.abs(u) - 0.495)
     almond = np.clip(1 - (along / half_width) ** 2, 0, 1) ** 0.7
     sight = up - looks.gaze[1]

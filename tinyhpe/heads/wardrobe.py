@@ -7,7 +7,6 @@ narrow head gets narrow hair. Units and axes are those of `shape`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -29,8 +28,7 @@ class Material(IntEnum):
     LENS = 6
 
 
-@dataclass
-class Surface:
+class Surface(NamedTuple):
     """A grid of points (rows, columns, 3) and how it is drawn.
 
     paint (rows, columns, 3 or 4): where each point lies in its painter's own coordinates. follows: how much it
@@ -121,6 +119,7 @@ def _disc(rows, columns):
 
 EAR = _disc(6, 12)
 EAR_LIFT = np.interp(EAR[2], (0, 0.45, 0.7, 0.88, 1), (0.0, 0.04, 0.16, 0.20, 0.05)).astype(np.float32)
+EAR_PAINT = {side: EAR[:, :, ::side].transpose(1, 2, 0) for side in (-1, 1)}
 EAR_COLUMNS = {side: np.argmin(np.abs(LONGITUDE - side * 1.62)) for side in (-1, 1)}
 
 
@@ -133,7 +132,7 @@ def ear(head: np.ndarray, side: int, size: float, flare: float) -> Surface:
     z = -math.cos(flare) * backward - 0.12 * up
     attach = head[DOME_ROWS + 16, EAR_COLUMNS[side]]
     points = np.stack([attach[0] + side * (out - 0.06), up - 0.18, attach[2] + z], axis=-1)
-    return Surface(points, np.moveaxis(EAR[:, :, ::side], 0, -1), Material.EAR, two_sided=True)
+    return Surface(points, EAR_PAINT[side], Material.EAR, two_sided=True)
 
 
 # -------------------------------------------------------------------------------------------------------- hair

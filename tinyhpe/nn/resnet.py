@@ -100,11 +100,12 @@ NETWORKS = {
     "resnet34": (BasicBlock, (3, 4, 6, 3), 64),
     "resnet50": (Bottleneck, (3, 4, 6, 3), 64),
     "r18n": (BasicBlock, (2, 2, 2, 2), 16),
+    "r18m": (BasicBlock, (2, 2, 2, 2), 22),
 }
 
 
 def build(name, outputs=1000, stem="7x7", seed=0):
-    """Build a network by name: resnet18, resnet34, resnet50, or r18n (ResNet-18 at a quarter of its width).
+    """Build a network by name: resnet18, 34 or 50, or ResNet-18 at a quarter (r18n) or a third (r18m) of its width.
 
     Raises:
         InputError: no network or stem of that name.
