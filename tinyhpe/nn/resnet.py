@@ -105,7 +105,7 @@ NETWORKS = {
 
 
 def build(name, outputs=1000, stem="7x7", seed=0):
-    """Build a network by name: resnet18, 34 or 50, or r18n and r18m, ResNet-18 of a quarter or a third of its width.
+    """Build a network by name: resnet18, 34 or 50, or ResNet-18 at a quarter (r18n), a third (r18m) of its width.
 
     Raises:
         InputError: no network or stem of that name.
