@@ -115,5 +115,4 @@ def build(name, outputs=1000, stem="7x7", seed=0):
             f"unknown network {name!r} with stem {stem!r}: "
             f"choose one of {', '.join(NETWORKS)} and one of {', '.join(STEMS)}"
         )
-    block, depths, width = NETWORKS[name]
-    return ResNet(np.random.default_rng(seed), block, depths, width, outputs, stem)
+    return ResNet(np.random.default_rng(seed), *NETWORKS[name], outputs, stem)
