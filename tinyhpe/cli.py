@@ -216,7 +216,9 @@ def train(out, settings, options):
     from tinyhpe.pose.metrics import table
     from tinyhpe.train import Interrupted, Run, split
 
-    crops, problems = open_dataset(settings.data, crop_size(settings.input_size), settings.heads, settings.seed)
+    method, side = methods.find(settings.method), crop_size(settings.input_size)
+    wanted = {"sees": method.sees, "learns": method.learns}
+    crops, problems = open_dataset(settings.data, side, settings.heads, settings.seed, **wanted)
     training, validation = split(crops)
     run = Run(settings, training, out, options.device, default_workers(options.device))
     if options.resume:

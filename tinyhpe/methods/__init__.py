@@ -5,6 +5,7 @@ from pathlib import Path
 from tinyhpe.errors import InputError
 from tinyhpe.methods.direct import Direct
 from tinyhpe.methods.hopenet import HopeNet, HopeNet1, HopeNet2
+from tinyhpe.methods.keypoints import Keypoints
 from tinyhpe.methods.patacchiola import Patacchiola
 from tinyhpe.methods.quatnet import QuatNet
 from tinyhpe.methods.rotation import SiameseRotation
@@ -23,6 +24,7 @@ METHODS = {
     "hopenet-alpha1": HopeNet1,
     "hopenet-alpha2": HopeNet2,
     "quatnet": QuatNet,
+    "keypoints": Keypoints,
 }
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"
 INPUT_SIZES = range(32, 1025)  # of trained networks, pixels

@@ -50,7 +50,14 @@ class Run:
         self.model = methods.build(
             settings.method, settings.network, settings.stem, settings.input_size, settings.seed
         ).to(device)
-        self.loader = Loader(crops, settings.input_size, settings.batch_size, settings.balanced, settings.seed)
+        self.loader = Loader(
+            crops,
+            settings.input_size,
+            settings.batch_size,
+            settings.balanced,
+            settings.seed,
+            self.model.learns,
+        )
         if len(self.loader) == 0:
             raise InputError(
                 f"{len(crops.poses)} training images are fewer than one batch of {settings.batch_size}: "
@@ -112,17 +119,18 @@ class Run:
             return batches
         from tinyhpe.fast.cuda.transfer import copied_ahead
 
-        return copied_ahead(backend.device_module(self.device), batches, self.loader.shape)
+        label_shape = self.loader.labels.shape[1:]
+        return copied_ahead(backend.device_module(self.device), batches, self.loader.shape, label_shape)
 
     def progress_bar(self, stage, shown):
         """The bar of the current epoch."""
         title = f"epoch {self.epoch + 1}/{self.settings.epochs} {stage}"
         return tqdm(total=len(self.loader), initial=self.batch, desc=title, disable=not shown, leave=False)
 
-    def update(self, loss, optimizer, images, variations, poses):
-        """One step of training; returns the losses (3,), where they were computed."""
-        images, poses = prepare(images, variations, poses, self.settings.input_size)
-        losses = loss(Tensor(images), poses)
+    def update(self, loss, optimizer, images, variations, labels):
+        """One step of training; returns the losses of the parts, where they were computed."""
+        images, labels = prepare(images, variations, labels, self.settings.input_size)
+        losses = loss(Tensor(images), labels)
         losses.sum().backward()
         optimizer.step()
         optimizer.zero_grad()  # at the end: so the gradients take no memory in the next forward pass
