@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tinyhpe.errors import InputError
+from tinyhpe.methods.depth import Depth
 from tinyhpe.methods.direct import Direct
 from tinyhpe.methods.hopenet import HopeNet, HopeNet1, HopeNet2
 from tinyhpe.methods.keypoints import Keypoints
@@ -25,6 +26,7 @@ METHODS = {
     "hopenet-alpha2": HopeNet2,
     "quatnet": QuatNet,
     "keypoints": Keypoints,
+    "depth": Depth,
 }
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"
 INPUT_SIZES = range(32, 1025)  # of trained networks, pixels

@@ -71,7 +71,8 @@ class Run:
             from tinyhpe.fast.cuda.precision import use_precision  # here: a CPU needs nothing of tinyhpe.fast
 
             use_precision(settings.precision)
-        self.begin_optimizing(self.model.stages[0])
+        if self.model.stages:
+            self.begin_optimizing(self.model.stages[0])
 
     def begin_optimizing(self, stage):
         """Each stage starts with a fresh Adam, with the paper's betas and eps."""
@@ -91,7 +92,7 @@ class Run:
         started = time.monotonic() - self.seconds
         # on two cores a second thread of BLAS beside the preparation of batches made a step take twice as long
         with stop_at_ctrl_c() as stop, one_blas_thread(), contextlib.closing(self.batches_left()) as batches:
-            while self.epoch < self.settings.epochs:
+            while self.model.stages and self.epoch < self.settings.epochs:
                 stage, first, end = stage_of(self.model.stages, self.settings.epochs, self.epoch)
                 if self.epoch == first and self.batch == 0:
                     self.model.begin_stage(stage, self.crops)
@@ -203,8 +204,9 @@ class Run:
         metrics = {"settings": self.description(), "history": self.history, "validation": validation}
         with written_by_rename(self.out / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        with written_by_rename(self.out / "loss.png") as temporary:
-            plot_losses(self.history, temporary)
+        if self.history:
+            with written_by_rename(self.out / "loss.png") as temporary:
+                plot_losses(self.history, temporary)
 
 
 def stage_of(stages, epochs, epoch):
