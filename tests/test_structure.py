@@ -108,7 +108,7 @@ def test_arrows_point_downward_only_and_no_permission_is_unused():
 
 def test_nothing_that_is_imported_downward_knows_what_stands_above():
     above = {part for _, part in sources()} - set(MAY_IMPORT) - {"__init__"}
-    assert above == {"__main__", "bench", "cli", "doctor", "evaluation", "pictures", "prediction", "train"}
+    assert above == {"__main__", "bench", "cli", "doctor", "evaluation", "lesson", "pictures", "prediction", "train"}
 
 
 @pytest.mark.parametrize("name", BUDGETS)
