@@ -183,5 +183,5 @@ def test_a_notebook_runs_in_jupyter(tmp_path, monkeypatch):
     notebook = jupytext.read(ROOT / "03_gradient_checks.ipynb")
     nbclient.NotebookClient(notebook, timeout=GATE_SECONDS, resources={"metadata": {"path": str(ROOT)}}).execute()
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert sum("image/png" in output.get("data", {}) for output in shown) == 3
+    assert sum("image/png" in output.get("data", {}) for output in shown) == 4
     assert not [output for output in shown if output.output_type == "error" or output.get("name") == "stderr"]

@@ -5,11 +5,13 @@ for when it is. Cases go from small to large, so that the first that fails is th
 """
 
 import itertools
-import pathlib
 import traceback
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+
+import tinyhpe
 
 UNKNOWN = "this is none of the mistakes that this check knows"
 
@@ -93,7 +95,7 @@ def unchanged(before, after):
 
 def explain(error, errors=()):
     """Turn an exception of the student's code into Wrong: which line, and what it means (see call())."""
-    ours = str(pathlib.Path(__file__).parent)
+    ours = str(Path(__file__).parent), str(Path(tinyhpe.__file__).parent)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
     place = f", in line {frames[0].lineno} of your cell: {frames[0].line or ''}" if frames else ""
     meanings = {
