@@ -429,18 +429,24 @@ Tanh = check("02.3", Tanh)
 # %% [markdown]
 # ## 7. The library's source
 #
-# tinyhpe works in just this way. Here is its multiplication. You know all of it but three things: `xp`
+# tinyhpe works in just this way. Below is its multiplication. You know all of it but three things: `xp`
 # and `unbroadcast` are from lesson 1, and `needs` says which inputs want a gradient at all. (`samples`
-# gives examples for tests: lesson 3.)
+# gives examples for tests: lesson 3.) And below that is its sort. Compare it with yours: what is `seen` for, and
+# what is left out where nobody wants a gradient?
 
 # %%
 print(inspect.getsource(LibraryMultiply))
+print(inspect.getsource(backward_order))
 
 # %% [markdown]
-# Here is its sort. Compare it with yours: what is `seen` for, and what is left out where nobody wants a gradient?
+# And here is a tensor that draws its own tape, after two steps of the walk back. A "~" stands before an average
+# size.
 
 # %%
-print(inspect.getsource(backward_order))
+w, b = Tensor(np.array([10.0]), requires_grad=True), Tensor(np.array([1.0]), requires_grad=True)
+error = w * np.array([2.0]) + b - np.array([30.0])
+(error * error).sum().graph(steps=2)
+plt.show()
 
 # %% [markdown]
 # The walk itself is in `Tensor.backward`: a dictionary `gradients`, as in `backward_all`, and messages for people

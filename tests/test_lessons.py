@@ -90,8 +90,8 @@ def test_a_lesson_keeps_the_time_it_states(name, run):
     first_page = (ROOT / f"{name}.py").read_text()[:1000]
     stated = re.search(r"runs in about (\d+) seconds on two cores and downloads\n# nothing", first_page)
     assert stated, "the top of a lesson says how long it runs"
-    assert int(stated[1]) < 60
-    assert run(name, "solutions")["seconds"] < max(3 * int(stated[1]), 20)  # a busy machine may take longer
+    assert int(stated[1]) <= (30 if name.startswith("08") else 15)
+    assert run(name, "solutions")["seconds"] < 2 * int(stated[1])  # a laptop is slower than this machine
 
 
 @every_lesson
