@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.pretend_cuda import EmulatedModule
+from tests.test_golden import in_float64
 from tinyhpe import backend, checks, methods, ops, optim
 from tinyhpe.fast.cuda import emulator, launch, precision, step
 from tinyhpe.fast.cuda.conv import CudaConv2d
@@ -318,16 +319,6 @@ def tiny(monkeypatch):
     monkeypatch.setitem(resnet.NETWORKS, "tiny", (resnet.BasicBlock, (1, 1, 1, 1), 4))
     monkeypatch.setattr(emulator, "ORDERS", emulator.ORDERS[:1])
     return "tiny"
-
-
-def in_float64(model):
-    """A model with weights and statistics in float64."""
-    for parameter in model.parameters():
-        parameter.data = parameter.data.astype(np.float64)
-    for module in model.modules():
-        for name in module.buffer_names:
-            setattr(module, name, getattr(module, name).astype(np.float64))
-    return model
 
 
 @pytest.mark.parametrize("chosen", ["float32", "float16"])
