@@ -6,7 +6,7 @@ from tinyhpe.errors import InputError
 
 RANGES = {  # of numbers, wherever a description has one of that name
     "heads": (1, 10**9),
-    "input_size": (32, 1024),  # pixels
+    "input_size": (16, 1024),  # pixels
     "epochs": (1, 10**9),
     "batch_size": (1, 10**9),
     "lr": (1e-9, 1.0),

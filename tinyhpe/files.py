@@ -38,7 +38,7 @@ def open_file(path, most):
     Raises:
         OSError: there is none, it is no regular file, or has more than `most` bytes.
     """
-    file = open(path, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0)))
+    file = open(path, "rb", opener=at_once)  # noqa: SIM115  the caller closes it
     try:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -50,6 +50,11 @@ def open_file(path, most):
         file.close()
         raise
     return file
+
+
+def at_once(path, flags):
+    """An opener that does not wait for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextlib.contextmanager
@@ -126,13 +131,15 @@ def locked(folder, wait=False):
     """
     path = Path(folder) / ".lock"
     with said_to_user(path):
-        file = open(path, "a+", encoding="utf-8", errors="replace", opener=not_through_links)
+        file = open(path, "a+", encoding="utf-8", errors="replace", opener=not_through_links)  # noqa: SIM115
     with file:
         while lock(file) is False:
             file.seek(0)
             holder = file.read(99)
             if not wait:
-                raise InputError(f"{folder} is in use by the process {holder}: wait for its end, or choose another")
+                raise InputError(
+                    f"{folder} is in use by the process {holder}: wait for its end, or choose another"
+                )
             if wait != holder:
                 print(f"waiting for the process {holder}, which makes the same", file=sys.stderr)
                 wait = holder
@@ -144,7 +151,7 @@ def locked(folder, wait=False):
 
 
 def not_through_links(path, flags):
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    return at_once(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def lock(file):

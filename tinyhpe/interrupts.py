@@ -1,6 +1,6 @@
 """Ctrl-C, SIGTERM (from kill, or a batch system) and SIGHUP (a closed terminal): each ends the work in good order.
 
-Ctrl-C reaches all processes of a terminal, the others may. Workers are deaf to them; the parent acts, and ends them.
+Ctrl-C reaches all processes of a terminal, the others may. Workers are deaf to them; the parent acts, ends them.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ def interrupts_handled_by(handler):
 
 @contextlib.contextmanager
 def stop_at_interrupt():
-    """Yield an event that an interrupt sets, so that a loop stops between two steps. A second Ctrl-C stops at once."""
+    """Yield an event that an interrupt sets: a loop can stop between two steps. A second Ctrl-C stops at once."""
     stop = threading.Event()
 
     def request_stop(number, _):

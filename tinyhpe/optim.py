@@ -79,13 +79,12 @@ class Optimizer:
         for i, parameter in enumerate(self.parameters):
             own = {f"{i}.{name}": parameter.shape for name in self.moments}
             shapes |= own if state.keys() & own else {}  # a frozen one has none
-        if wrong := dict(shapes.items() ^ {(key, np.shape(array)) for key, array in state.items()}):
-            raise ValueError(f"the state of another optimizer: {min(wrong)} does not fit, of {len(state)} arrays")
         arrays = {key: backend.plain_array(array) for key, array in state.items()}
-        steps = arrays.pop("steps")
-        if steps.dtype.kind not in "iu" or steps < 0 or any(array.dtype.kind != "f" for array in arrays.values()):
-            raise ValueError(f"the state of no optimizer: {steps} steps, or moments that are no floats")
-        self.steps, self.state = int(steps), [{} for _ in self.parameters]
+        if wrong := dict(shapes.items() ^ {(key, array.shape) for key, array in arrays.items()}):
+            raise ValueError(f"the state of another optimizer: {min(wrong)} does not fit, of {len(state)} arrays")
+        if any(array.dtype.kind not in "iuf" for array in arrays.values()) or not 0 <= arrays["steps"] < 2**53:
+            raise ValueError(f"the state of no optimizer: {arrays['steps']} steps, or moments that are no numbers")
+        self.steps, self.state = int(arrays.pop("steps")), [{} for _ in self.parameters]
         for key, array in arrays.items():
             number, name = key.split(".")
             xp = backend.array_module(self.parameters[int(number)].data)

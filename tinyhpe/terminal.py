@@ -1,12 +1,11 @@
 """What is printed: no name can command the terminal, and no stream that fails can end the work."""
 
 import contextlib
-import errno
 import os
 import re
 import sys
 
-# what a terminal obeys, but for tabs, new lines and progress bars' returns: control characters and those of C1; and
+# what a terminal obeys, but for tabs, new lines and progress bars' returns: control characters, those of C1; and
 # what changes the direction of writing
 COMMANDS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 

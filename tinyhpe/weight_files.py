@@ -1,7 +1,7 @@
 """Weights on disk: safetensors, never a pickle.
 
-Such a file is the length of its header (8 bytes), the header in JSON, and the numbers of all arrays. The header says
-of each array its dtype, its shape, and where in the numbers it begins and ends; and whatever save_arrays was told.
+Such a file is the length of its header (8 bytes), the header in JSON, and the numbers of all arrays. The header
+says of each array its dtype, its shape, and where in the numbers it begins and ends; and what save_arrays was told.
 """
 
 import contextlib
@@ -50,7 +50,9 @@ def open_arrays(path):
             try:
                 content = read_header(file)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-                reason = foreign_format(start) or f"not a complete safetensors file ({error}); copy or train it again"
+                reason = (
+                    foreign_format(start) or f"not a complete safetensors file ({error}); copy or train it again"
+                )
                 raise InputError(f"{path} is {reason}") from error
             yield content
     except OSError as error:

@@ -37,10 +37,14 @@ class Loader:
         batch_size: images in a batch; those that are left over at the end of an epoch wait for another epoch.
         balanced: draw rare poses more often, instead of every image once an epoch.
         seed: of order and augmentation.
+        learns: which labels go with the images: "poses" or "landmarks".
+
+    Raises:
+        InputError: the crops have no such labels.
     """
 
-    def __init__(self, crops, input_size, batch_size, balanced, seed):
-        self.images, self.poses = crops.images, crops.poses
+    def __init__(self, crops, input_size, batch_size, balanced, seed, learns="poses"):
+        self.images, self.poses, self.labels = crops.images, crops.poses, crops.labels(learns)
         self.input_size, self.batch_size, self.balanced, self.seed = input_size, batch_size, balanced, seed
         self.ordered_epoch = self.latest_order = None
 
@@ -68,11 +72,11 @@ class Loader:
         """Read and augment one batch.
 
         Returns:
-            images (n, S, S, 3) uint8, variations (n, 4) float32 and poses (n, 3) float32, of which
-            preprocess.prepare makes what the network sees.
+            images (n, S, S, 3) uint8, variations (n, 4) float32 and labels, poses (n, 3) or landmarks (n, 68, 2)
+            float32, of which preprocess.prepare makes what the network sees and learns.
         """
         indices, rng = self.order(epoch)[number], np.random.default_rng([self.seed, epoch, number])
-        return *augment(self.images[indices], self.input_size, rng), self.poses[indices]
+        return *augment(self.images[indices], self.input_size, rng), self.labels[indices]
 
     def make_into(self, memory, shape, slot, epoch, number):
         """make(), in a worker: the images go into a slot of the shared memory; returns variations and poses."""
@@ -102,8 +106,8 @@ def default_workers(device):
 def prepared_ahead(loader, wanted, count):
     """Yield loader.make(epoch, number) for each pair in `wanted`, in order, made ahead by `count` processes.
 
-    They go round: batch k to worker k mod their number, and through slot k mod the number of slots. While the caller
-    looks at one slot, each worker fills another, and one more holds a batch that is ready.
+    They go round: batch k to worker k mod their number, and through slot k mod the number of slots. While the
+    caller looks at one slot, each worker fills another, and one more holds a batch that is ready.
     """
     shape = (count + 2, *loader.shape)
     # it has no name: the last process's end frees it

@@ -4,7 +4,7 @@ Behind a header of 128 bytes come elements, each with a tag: its type, and how m
 element of type MATRIX, which holds others: flags, shape, name, numbers. In "-v7" each is compressed with zlib.
 (MathWorks, "MAT-File Format", chapter 1.)
 
-A reader of our own, since SciPy's believes what a file says of itself: one changed bit may end Python without a word.
+A reader of our own: SciPy's believes what a file says of itself, so one changed bit may end Python without a word.
 """
 
 import math

@@ -49,6 +49,7 @@ def open_photo(path) -> Image.Image:
 def to_photo(image) -> Image.Image:
     """A PIL image as `open_photo` gives it, itself if it is one; raises InputError as that does."""
     with _told_in_one_line("the image"):
+        image.load()
         _check_size(image)
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
         if type(image) is Image.Image and image.mode == "RGB" and not turned and not image.has_transparency_data:
@@ -95,7 +96,9 @@ def _told_in_one_line(path):
     except Image.UnidentifiedImageError:
         raise InputError(f"{path}: not an image, or empty; give a JPEG or a PNG") from None
     except MemoryError:
-        raise InputError(f"{path}: not enough memory to decode it; scale it down, or close other programs") from None
+        raise InputError(
+            f"{path}: not enough memory to decode it; scale it down, or close other programs"
+        ) from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
         if getattr(error, "strerror", None):
             raise InputError(f"{path}: {error.strerror}; check the name") from None
@@ -122,7 +125,9 @@ def _check_memory(image):
     width, height = image.size
     if width * height * needed > MOST_MEMORY:
         most = MOST_MEMORY // needed // 10**6
-        raise _Unsuitable(f"{width}x{height} pixels, more than {most} million pixels of such a file; scale it down")
+        raise _Unsuitable(
+            f"{width}x{height} pixels, more than {most} million pixels of such a file; scale it down"
+        )
 
 
 def _measure(image):
@@ -143,7 +148,7 @@ def _is_complete_jpeg(image):
 
 
 def _to_rgb(image):
-    """The image as open_photo gives it; `image` itself may be turned, since a large one must not be there twice."""
+    """The image as open_photo gives it; `image` itself may be turned: a large one must not be there twice."""
     is_negative = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
     is_cut = any(sign in str(getattr(image, "tile", "")) for sign in CUT_TO_8_BITS)
     ImageOps.exif_transpose(image, in_place=True)

@@ -4,7 +4,7 @@ They are spawned, not forked: a fork of a process with threads (as BLAS has) can
 needs the usual `if __name__ == "__main__":`; without it they die, and InputError says so.
 
 Ctrl-C reaches every process of a terminal, a SIGTERM perhaps. Workers are deaf to both; the parent acts, and ends
-them. To do that it closes a pipe, on which a thread of each worker waits: so they also end when the parent is killed.
+them. To do that it closes a pipe, on which a thread of each worker waits: so they also end when it is killed.
 """
 
 import _thread
@@ -15,10 +15,10 @@ import signal
 import sys
 import threading
 from collections import deque
-from multiprocessing import resource_tracker
 
 from tinyhpe import blas
 from tinyhpe.errors import InputError
+from tinyhpe.interrupts import deaf_to_interrupts
 
 SECONDS_TO_END = 1.0  # in which a worker puts its files in order
 
@@ -135,27 +135,3 @@ def end_with(life):
     with contextlib.suppress(EOFError, OSError):
         life.recv()
     _thread.interrupt_main(signal.SIGTERM)
-
-
-@contextlib.contextmanager
-def deaf_to_interrupts():
-    """Processes started in here never hear of Ctrl-C or SIGTERM; for this one both wait until the block is left.
-
-    A new process inherits which signals are blocked (there is no such thing on Windows). Python acts on a signal in
-    its main thread, whichever thread heard of it.
-    """
-    signals, heard, before = (signal.SIGINT, signal.SIGTERM), [], {}
-    if hasattr(signal, "pthread_sigmask"):
-        resource_tracker.ensure_running()  # it unblocks them when it starts
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number in heard:
-            signal.raise_signal(number)

@@ -4,18 +4,30 @@ from pathlib import Path
 
 from tinyhpe.description import check_form
 from tinyhpe.errors import InputError
+from tinyhpe.methods.depth import Depth
 from tinyhpe.methods.direct import Direct
-from tinyhpe.methods.hopenet import HopeNet
+from tinyhpe.methods.hopenet import HopeNet, HopeNet1, HopeNet2
+from tinyhpe.methods.keypoints import Keypoints
+from tinyhpe.methods.patacchiola import Patacchiola
+from tinyhpe.methods.quatnet import QuatNet
 from tinyhpe.methods.rotation import SiameseRotation
 from tinyhpe.methods.siamese import Siamese, SiameseSame
+from tinyhpe.methods.two_branch import SiameseTwoBranch
 from tinyhpe.weight_files import open_arrays, save_arrays
 
 METHODS = {
     "siamese": Siamese,
     "siamese-same": SiameseSame,
+    "siamese-two-branch": SiameseTwoBranch,
     "siamese-rotation": SiameseRotation,
     "direct": Direct,
+    "patacchiola": Patacchiola,
     "hopenet": HopeNet,
+    "hopenet-alpha1": HopeNet1,
+    "hopenet-alpha2": HopeNet2,
+    "quatnet": QuatNet,
+    "keypoints": Keypoints,
+    "depth": Depth,
 }
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"
 BUILT_FROM = {"method": "", "network": "", "stem": "", "input_size": 48}
