@@ -41,7 +41,7 @@ BUDGETS = {  # code lines: no blanks, comments, docstrings
     # pictures that are known again, locks, resuming elsewhere, a front door, weights to start from. Issue 11 added
     # 150: poses as cameras meet them, the rotation as target, robustness. Issue 12 adds the other columns
     # of Table 1.
-    "the package without heads": (None, 5685),
+    "the package without heads": (None, 5686),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 MOST_TOKENS, MOST_TOKENS_OF_A_FILE = 12, 13.5  # a code line, in the mean
