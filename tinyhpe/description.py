@@ -9,7 +9,7 @@ RANGES = {  # of numbers, wherever a description has one of that name
     "input_size": (16, 1024),  # pixels
     "epochs": (1, 10**9),
     "batch_size": (1, 10**9),
-    "lr": (1e-9, 1.0),
+    "lr": (1e-12, 1.0),
     "seed": (0, 2**31),
 }
 NUMBERS = {int: "a whole number", float: "a number"}

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors, never a pickle.
 
 Such a file is the length of its header (8 bytes), the header in JSON, and the numbers of all arrays. The header
-says of each array its dtype, its shape, and where in the numbers it begins and ends; and what save_arrays was told.
+says of each array its dtype, its shape, where in the numbers it begins and ends; and what save_arrays was told.
 """
 
 import contextlib
