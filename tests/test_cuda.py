@@ -403,7 +403,7 @@ def test_a_network_answers_on_the_gpu_as_on_the_cpu_with_two_kernels_and_a_produ
 
 def trained(cupy, network, method, graph):
     """Losses and weights of three steps of training, with another batch and another learning rate at each."""
-    rng, model = np.random.default_rng(2), methods.build(method, network, seed=7).to("cuda")
+    rng, model = np.random.default_rng(2), methods.build(method, network, input_size=16, seed=7).to("cuda")
     adam = optim.Adam(model.parameters())
     stepper = Stepper(update, lambda images, poses: model.loss(model.stages[0], Tensor(images), poses), adam)
     if not graph:

@@ -46,12 +46,14 @@ def test_the_rotation_of_projected_landmarks_is_found_also_of_profiles_and_near_
 
 
 def test_one_landmark_that_is_far_off_does_not_spoil_the_rotation():
-    poses, rng = some_poses(40), np.random.default_rng(1)
+    rng = np.random.default_rng(1)
+    poses = rng.uniform(-95, 95, (60, 3))
     landmarks = projected(poses)
-    landmarks[np.arange(40), rng.integers(0, 12, 40)] += rng.choice([-60, 60], (40, 2))
+    landmarks[np.arange(60), rng.integers(0, 12, 60)] += rng.choice([-80, 80], (60, 2))
     fitted = fit_rotations(landmarks, reference_landmarks()[TWELVE])
     errors = geodesic(matrix_to_euler(fitted), poses)
-    assert np.median(errors) < 5  # plain least squares: 26
+    assert np.median(errors) < 3
+    assert errors.max() < 30  # begun from the linear fit alone, or upright, some end beyond 100
     assert fit_rotations(landmarks[:0], None).shape == (0, 3, 3)
 
 

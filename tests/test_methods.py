@@ -10,7 +10,7 @@ from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.errors import InputError
 from tinyhpe.heads.shape import reference_landmarks
 from tinyhpe.methods.hopenet import HopeNet
-from tinyhpe.methods.quatnet import LIMITS, QuatNet
+from tinyhpe.methods.quatnet import LIMITS, QUATERNION_WEIGHT, QuatNet
 from tinyhpe.methods.rotation import LEVEL, SiameseRotation, nearest_rotation
 from tinyhpe.methods.siamese import Siamese
 from tinyhpe.methods.two_branch import SiameseTwoBranch, two_branch_loss
@@ -143,7 +143,7 @@ def test_quatnet_is_right_whatever_the_length_of_its_quaternion_and_knows_what_i
     for sign in (1, -1):
         np.testing.assert_allclose(model.decode(sign * outputs), poses, atol=1e-3)
     wrong = answering(model, np.concatenate([-quaternions, -outputs[:, 4:]], axis=1))
-    squared = 10 * 2**2 / 4  # q and -q are 2 apart: the mean over the four numbers
+    squared = QUATERNION_WEIGHT * 2**2 / 4  # q and -q are 2 apart: the mean over the four numbers
     np.testing.assert_allclose(wrong.loss("training", images, poses).data, [squared, 50, 50, 50], rtol=1e-3)
 
 

@@ -1,4 +1,16 @@
-"""One file for each column of the paper's Table 1, all with the interface of base.Method."""
+"""One file for each column of the paper's Table 1, all with the interface of base.Method.
+
+siamese        the paper's method with its ensemble layer; -same: Eq. 1 to the letter
+two_branch     the standard Siamese network, of which the ensemble layer is the quicker form
+rotation       the paper's method with the rotation as its target: what ships
+direct         the three angles by mean squared error, all else as the others
+patacchiola    the same loss with Patacchiola and Cangelosi's small network
+hopenet        66 levels and their expectation; its authors' code weighs the two losses 1 to 0.001, their paper
+               1 to 1 (-alpha1) and 1 to 2 (-alpha2)
+quatnet        a quaternion, and ordinal regression of the angles beside it
+keypoints      68 landmarks, and the mean head fitted to twelve of them (the paper's FAN)
+depth          a morphable head fitted to a depth map (the paper's 3DMM)
+"""
 
 from pathlib import Path
 

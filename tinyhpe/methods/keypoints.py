@@ -28,6 +28,7 @@ class Keypoints(Method):
     outputs = 2 * len(MIRROR)
     parts = tuple(GROUPS)
     learns = "landmarks"
+    lr = 2e-3  # of 1e-3 to 6e-3 the best
 
     def __init__(self, network="r18n", stem="7x7", input_size=48, seed=0):
         from tinyhpe.heads.shape import reference_landmarks  # here: the others need no heads, and no SciPy

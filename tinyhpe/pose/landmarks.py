@@ -58,7 +58,8 @@ def fit_rotation(landmarks, head):
     results = []
     for start in starts(seen, head):
         quaternion = np.roll(Rotation.from_matrix(start).as_quat(), 1) / np.sqrt(head.std())  # SciPy has w last
-        results.append(leastsq(misfit, [*quaternion, 0, 0])[0])
+        fit = leastsq(misfit, [*quaternion, 0, 0], full_output=True)  # or it warns of starts that lead nowhere
+        results.append(fit[0])
     best = min(results, key=lambda parameters: (misfit(parameters) ** 2).sum())
     return quaternion_to_matrix(best[:4])
 
