@@ -56,8 +56,8 @@ BUDGETS = {  # code lines: no blanks, comments, docstrings
     # pictures that are known again, locks, resuming elsewhere, a front door, weights to start from. Issue 11 added
     # 150: poses as cameras meet them, the rotation as target, robustness. Issue 12 added 364: the other columns of
     # Table 1, with landmarks and depth on their way through cache, crop and flip. Issue 13 added 107: lessons from
-    # the command line, Tensor.graph(). Issue 14 added 300: a reader of .mat files, one way to open, to write, to lock
-    # and to describe a file, one way to start and to end workers, streams that may fail.
+    # the command line, Tensor.graph(). Issue 14 added 300: a reader of .mat files, one way to open, to write, to
+    # lock and to describe a file, one way to start and to end workers, streams that may fail.
     "the package without heads": (None, 6100),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
