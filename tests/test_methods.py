@@ -154,6 +154,9 @@ def test_keypoints_with_the_landmarks_of_the_mean_head_gives_its_pose_whatever_p
     outputs = (landmarks / 16 - 1).reshape(30, -1)
     assert geodesic(model.decode(outputs), poses).max() < 0.01
     tipped = matrix_to_euler(euler_to_matrix(poses) @ euler_to_matrix([0, 7, 0]))  # they call another head upright
+    hidden = HeadCrops(None, tipped.astype(np.float32), [], landmarks=np.full_like(landmarks, np.nan))
+    model.begin_stage("training", hidden)  # tells nothing
+    assert geodesic(model.decode(outputs), poses).max() < 0.01
     landmarks[3, 8] = np.nan  # one that is not visible
     model.begin_stage("training", HeadCrops(None, tipped.astype(np.float32), [], landmarks=landmarks))
     assert geodesic(model.decode(outputs), tipped).max() < 0.01
