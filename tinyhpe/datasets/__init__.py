@@ -11,7 +11,8 @@ FOLDERS = {  # name -> module, function: imported on demand, since SciPy takes h
     "pointing04": ("pointing04", "load_pointing04"),
     "biwi": ("biwi", "load_biwi"),
 }
-RENDERED = ("rendered", "rendered-fig4")
+TESTED = ("rendered-broad", "rendered-yaw", "rendered-pitch", "rendered-roll")  # poses to test with
+RENDERED = ("rendered", "rendered-fig4", *TESTED)
 SPECS = ", ".join([*RENDERED, *(f"{name}:PATH" for name in FOLDERS)])
 
 

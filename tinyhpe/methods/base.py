@@ -17,7 +17,8 @@ class Method(Module):
     """A ResNet, a loss for its outputs, and a way to read a pose from them.
 
     Subclasses set `outputs` (how many numbers the network gives for an image), `parts` (what each of the losses is
-    of) and `stages` (names of the training stages, of equal length), and define loss() and decode().
+    of) and `stages` (names of the training stages, of equal length; one named twice is twice as long), and define
+    loss() and decode().
 
     Args:
         network, stem: see nn.resnet.build.

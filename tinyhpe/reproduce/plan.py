@@ -1,0 +1,146 @@
+"""What is trained, on what, and which question each training answers.
+
+A training has a name: that of a method, and after a plus what is changed in its settings (see CHANGES). All have
+the same data, the same number of epochs and the same size of network, unless the name says otherwise.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tinyhpe.datasets import RENDERED, TESTED
+from tinyhpe.datasets.crops import crop_size
+from tinyhpe.train import Settings
+
+CHANGES = {
+    "": {},
+    "balanced": {"balanced": True},  # rare poses are drawn more often
+    "fig4": {"data": "rendered-fig4"},
+    "plain": {},  # without blur, noise and brightness: variants.PlainLoader
+}
+COLUMNS = {  # of Table 1 and Fig. 9 -> what the paper calls them
+    "direct": "",
+    "hopenet": "HopeNet",
+    "siamese": "the paper",
+    "siamese-rotation": "",
+}
+PAPER_FIG9 = {  # MAE on AFLW2000: yaw, pitch, roll, mean
+    "Patacchiola": (10.537, 7.741, 8.069, 8.794),
+    "HopeNet": (6.47, 6.559, 5.436, 6.155),
+    "FAN": (6.358, 12.277, 8.741, 9.116),
+    "3DMM": (2.5, 1.5, 2.2, 2.066),
+    "the paper": (5.734, 5.761, 5.517, 5.671),
+}
+LOSS_CURVES = {"Fig. 6": "direct", "Fig. 7": "hopenet", "Fig. 8": "siamese"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Trainings to compare: the first one with each other one. `about` says what is changed, and why."""
+
+    title: str
+    about: str
+    names: tuple[str, ...]
+
+
+QUESTIONS = (
+    Question(
+        "Does ranking help at equal compute?",
+        "The control has the same two stages and spends the first one on the mean squared error, too; `direct` has "
+        "one stage.",
+        ("siamese", "siamese-control", "direct"),
+    ),
+    Question(
+        "Order, same, or a hinge?",
+        "The paper's text ranks images of different levels (order). Its Eq. 1, as written, asks whether two images "
+        "are of the same level (same). Its authors' draft code has the hinge of RankIQA.",
+        ("siamese", "siamese-same", "siamese-hinge"),
+    ),
+    Question(
+        "Does ranking cure the imbalance of poses, or does balanced sampling?",
+        "Balanced: images of rare poses are drawn more often. Large angles are what it is for.",
+        ("siamese", "siamese+balanced", "direct", "direct+balanced"),
+    ),
+    Question(
+        "Do levels of 3 degrees matter?",
+        "Levels of 1 and of 10 degrees beside the paper's 3, and none: there the angles themselves are ranked.",
+        ("siamese", "siamese-1-degree", "siamese-10-degrees", "siamese-no-levels"),
+    ),
+    Question(
+        "Which share of the epochs should rank?",
+        "Half of them by default; a quarter, three quarters, and none (`direct`).",
+        ("siamese", "siamese-quarter", "siamese-three-quarters", "direct"),
+    ),
+    Question(
+        "Do the rotation as target and poses as cameras meet them help?",
+        "By default the target is three angles, and poses are drawn as cameras meet heads. `fig4` draws each angle on "
+        "its own, as the paper's Fig. 4 counts 300W-LP; `siamese-rotation` learns the rotation matrix.",
+        ("siamese", "siamese+fig4", "siamese-rotation", "siamese-rotation+fig4"),
+    ),
+)
+ROBUSTNESS = ("siamese", "siamese+plain")  # the question of section 2.5 has a table of its own
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the report depends on; kept in the folder, so that nothing else goes on in it.
+
+    Args:
+        settings: of the training of every method, but for method and seed.
+        tests: data sets to test on, as open_dataset takes them, beside the drawn heads.
+        seeds: how often each training is repeated, with other initial weights and another order of the images.
+        tested: drawn heads in each of the test sets.
+        photos: drawn heads in whole photos, to be made worse.
+    """
+
+    settings: Settings
+    tests: tuple[str, ...] = ()
+    seeds: int = 5
+    tested: int = 1000
+    photos: int = 200
+    device: str = "cpu"
+    quick: bool = False
+
+    @property
+    def questions(self):
+        """Those that the data can answer: only of drawn heads one chooses the poses."""
+        drawn = self.settings.data in RENDERED
+        kept = [tuple(n for n in question.names if drawn or "+fig4" not in n) for question in QUESTIONS]
+        return [replace(question, names=names) for question, names in zip(QUESTIONS, kept, strict=True)]
+
+    @property
+    def names(self):
+        """Of all trainings, each once."""
+        asked = [name for question in self.questions for name in question.names]
+        return list(dict.fromkeys([*COLUMNS, *asked, *ROBUSTNESS]))
+
+    @property
+    def test_sets(self):
+        """{name in the report: what open_dataset takes}; the first is the one that questions are answered on."""
+        given = {}
+        for spec in self.tests:
+            kind, _, path = spec.partition(":")
+            given[kind if kind not in given else f"{kind} ({Path(path).name})"] = spec
+        return given | {spec: spec for spec in TESTED}
+
+    def photo_sets(self, drawn):
+        """Data sets of whole photos, to be made worse: {name in the report: what open_dataset takes}."""
+        return {"drawn photos": f"300wlp:{drawn}"} | dict(list(self.test_sets.items())[: len(self.tests)])
+
+    @property
+    def size(self):
+        """Of the crops, pixels."""
+        return crop_size(self.settings.input_size)
+
+    @property
+    def written(self):
+        """As a flat dict, as JSON gives it back."""
+        return json.loads(json.dumps({**asdict(self.settings), **asdict(self), "settings": None}))
+
+    def settings_of(self, name, seed):
+        method, _, change = name.partition("+")
+        return replace(self.settings, method=method, seed=seed, **CHANGES[change])
+
+
+QUICK = {"heads": 1600, "epochs": 8, "seeds": 2, "tested": 400, "photos": 40}
+FULL = {"heads": 6000, "epochs": 14, "seeds": 5, "tested": 1000, "photos": 200}
