@@ -4,17 +4,25 @@ from pathlib import Path
 
 from tinyhpe.errors import InputError
 from tinyhpe.methods.direct import Direct
-from tinyhpe.methods.hopenet import HopeNet
+from tinyhpe.methods.hopenet import HopeNet, HopeNet1, HopeNet2
+from tinyhpe.methods.patacchiola import Patacchiola
+from tinyhpe.methods.quatnet import QuatNet
 from tinyhpe.methods.rotation import SiameseRotation
 from tinyhpe.methods.siamese import Siamese, SiameseSame
+from tinyhpe.methods.two_branch import SiameseTwoBranch
 from tinyhpe.weight_files import load_arrays, save_arrays
 
 METHODS = {
     "siamese": Siamese,
     "siamese-same": SiameseSame,
+    "siamese-two-branch": SiameseTwoBranch,
     "siamese-rotation": SiameseRotation,
     "direct": Direct,
+    "patacchiola": Patacchiola,
     "hopenet": HopeNet,
+    "hopenet-alpha1": HopeNet1,
+    "hopenet-alpha2": HopeNet2,
+    "quatnet": QuatNet,
 }
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"
 INPUT_SIZES = range(32, 1025)  # of trained networks, pixels

@@ -17,8 +17,8 @@ class Method(Module):
     """A ResNet, a loss for its outputs, and a way to read a pose from them.
 
     Subclasses set `outputs` (how many numbers the network gives for an image), `parts` (what each of the losses is
-    of) and `stages` (names of the training stages, of equal length; one named twice is twice as long), and define
-    loss() and decode().
+    of), `stages` (names of the training stages, of equal length; one named twice is twice as long) and `lr` (the
+    first learning rate, unless another one is asked for), and define loss() and decode().
 
     Args:
         network, stem: see nn.resnet.build.
@@ -29,6 +29,7 @@ class Method(Module):
     outputs = 3
     parts = ANGLES
     stages = ("training",)
+    lr = 6e-3
 
     def __init__(self, network="r18n", stem="7x7", input_size=48, seed=0):
         self.backbone = resnet.build(network, self.outputs, stem, seed)

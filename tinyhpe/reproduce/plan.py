@@ -18,9 +18,12 @@ CHANGES = {
     "fig4": {"data": "rendered-fig4"},
     "plain": {},  # without blur, noise and brightness: variants.PlainLoader
 }
-COLUMNS = {  # of Table 1 and Fig. 9 -> what the paper calls them
+COLUMNS = {  # of Table 1 and Fig. 9 -> the paper's name in PAPER_FIG9
+    "patacchiola": "Patacchiola",
     "direct": "",
     "hopenet": "HopeNet",
+    "quatnet": "",
+    "siamese-two-branch": "",
     "siamese": "the paper",
     "siamese-rotation": "",
 }
@@ -86,20 +89,24 @@ class Plan:
     """All that the report depends on; kept in the folder, so that nothing else goes on in it.
 
     Args:
-        settings: of the training of every method, but for method and seed.
+        shared: Settings that all trainings share, by name; the learning rate is each method's, unless it is here.
         tests: data sets to test on, as open_dataset takes them, beside the drawn heads.
         seeds: how often each training is repeated, with other initial weights and another order of the images.
         tested: drawn heads in each of the test sets.
         photos: drawn heads in whole photos, to be made worse.
     """
 
-    settings: Settings
+    shared: dict
     tests: tuple[str, ...] = ()
     seeds: int = 5
     tested: int = 1000
     photos: int = 200
     device: str = "cpu"
     quick: bool = False
+
+    @property
+    def settings(self):
+        return Settings(**self.shared)
 
     @property
     def questions(self):
@@ -135,11 +142,11 @@ class Plan:
     @property
     def written(self):
         """As a flat dict, as JSON gives it back."""
-        return json.loads(json.dumps({**asdict(self.settings), **asdict(self), "settings": None}))
+        return json.loads(json.dumps({**asdict(self), **self.shared, "data": self.settings.data, "shared": None}))
 
     def settings_of(self, name, seed):
         method, _, change = name.partition("+")
-        return replace(self.settings, method=method, seed=seed, **CHANGES[change])
+        return Settings(**{**self.shared, **CHANGES[change], "method": method, "seed": seed})
 
 
 QUICK = {"heads": 1600, "epochs": 8, "seeds": 2, "tested": 400, "photos": 40}
