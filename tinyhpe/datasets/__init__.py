@@ -11,8 +11,7 @@ FOLDERS = {  # name -> module, function: imported on demand, since SciPy takes h
     "pointing04": ("pointing04", "load_pointing04"),
     "biwi": ("biwi", "load_biwi"),
 }
-TESTED = ("rendered-broad", "rendered-yaw", "rendered-pitch", "rendered-roll")  # poses to test with
-RENDERED = ("rendered", "rendered-fig4", *TESTED)
+RENDERED = ("rendered", "rendered-fig4", "rendered-broad", "rendered-yaw", "rendered-pitch", "rendered-roll")
 SPECS = ", ".join([*RENDERED, *(f"{name}:PATH" for name in FOLDERS)])
 
 

@@ -8,8 +8,8 @@ figures     the paper's figures, from the results
 report      all of it as one page of HTML, and its data as JSON
 """
 
-from tinyhpe.reproduce.plan import FULL, QUICK, Plan
+from tinyhpe.reproduce.plan import FULL, QUICK, make_plan
 from tinyhpe.reproduce.report import write_report
 from tinyhpe.reproduce.trainings import run_all
 
-__all__ = ["FULL", "QUICK", "Plan", "run_all", "write_report"]
+__all__ = ["FULL", "QUICK", "make_plan", "run_all", "write_report"]

@@ -49,7 +49,9 @@ def svg(draw, columns=1, rows=1, width=3.6, height=2.8):
         figure.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(["Date", "Creator"]))
     text = file.getvalue()
     text = re.sub("<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
-    return re.sub('<g id="[^"]*"', "<g", text).replace(INK, "currentColor")  # several figures, each with its axes_1
+    return re.sub('<g id="[^"]*"', "<g", text).replace(
+        INK, "currentColor"
+    )  # several figures, each with its axes_1
 
 
 def convergence(results, images):

@@ -5,13 +5,15 @@ the same data, the same number of epochs and the same size of network, unless th
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from tinyhpe.datasets import RENDERED, TESTED
+from tinyhpe.datasets import RENDERED
 from tinyhpe.datasets.crops import crop_size
+from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.train import Settings
 
+SWEEPS = {angle: f"rendered-{angle}" for angle in ANGLES}  # the angle that varies -> the test set
 CHANGES = {
     "": {},
     "balanced": {"balanced": True},  # rare poses are drawn more often
@@ -21,7 +23,8 @@ CHANGES = {
 COLUMNS = {  # of Table 1 and Fig. 9 -> the paper's name in PAPER_FIG9
     "patacchiola": "Patacchiola",
     "direct": "",
-    "hopenet": "HopeNet",
+    "hopenet": "",
+    "hopenet-alpha2": "HopeNet",
     "quatnet": "",
     "siamese-two-branch": "",
     "siamese": "the paper",
@@ -128,7 +131,7 @@ class Plan:
         for spec in self.tests:
             kind, _, path = spec.partition(":")
             given[kind if kind not in given else f"{kind} ({Path(path).name})"] = spec
-        return given | {spec: spec for spec in TESTED}
+        return given | {spec: spec for spec in ("rendered-broad", *SWEEPS.values())}
 
     def photo_sets(self, drawn):
         """Data sets of whole photos, to be made worse: {name in the report: what open_dataset takes}."""
@@ -140,6 +143,11 @@ class Plan:
         return crop_size(self.settings.input_size)
 
     @property
+    def broad_sets(self):
+        """The names of the test sets in which all angles vary."""
+        return [test for test in self.test_sets if test not in SWEEPS.values()]
+
+    @property
     def written(self):
         """As a flat dict, as JSON gives it back."""
         return json.loads(json.dumps({**asdict(self), **self.shared, "data": self.settings.data, "shared": None}))
@@ -149,5 +157,20 @@ class Plan:
         return Settings(**{**self.shared, **CHANGES[change], "method": method, "seed": seed})
 
 
-QUICK = {"heads": 1600, "epochs": 8, "seeds": 2, "tested": 400, "photos": 40}
-FULL = {"heads": 6000, "epochs": 14, "seeds": 5, "tested": 1000, "photos": 200}
+QUICK = {"heads": 1600, "input_size": 48, "epochs": 8, "seeds": 2, "tested": 400, "photos": 40}
+FULL = {"heads": 6000, "input_size": 48, "epochs": 14, "seeds": 5, "tested": 1000, "photos": 200}
+
+
+def make_plan(options):
+    """The plan of what the command line was given: a dict with `quick`, `test`, and Settings by name.
+
+    Raises:
+        InputError: settings that make no sense.
+    """
+    chosen = (QUICK if options["quick"] else FULL) | options
+    shared = {field.name: chosen[field.name] for field in fields(Settings) if field.name in chosen}
+    rest = {name: chosen[name] for name in ("seeds", "tested", "photos", "device", "quick")}
+    plan = Plan(shared, tuple(options.get("test", ())), **rest)
+    for name in plan.names:
+        plan.settings_of(name, 0)  # refuses too few epochs
+    return plan

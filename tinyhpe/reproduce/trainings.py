@@ -86,7 +86,9 @@ def train_in_parallel(plan, folders, steps):
     spawn = multiprocessing.get_context("spawn")
     shared = spawn.Event(), spawn.Value("q", 0)  # set to stop them all; steps done
     todo, running = list(folders.items()), {}
-    with tqdm(total=steps * len(todo), desc=f"{len(todo)} trainings", unit="step", smoothing=0.02, disable=not todo) as bar:
+    with tqdm(
+        total=steps * len(todo), desc=f"{len(todo)} trainings", unit="step", smoothing=0.02, disable=not todo
+    ) as bar:
         try:
             while todo or running:
                 while todo and len(running) < (cores() if plan.device == "cpu" else 1):
@@ -111,7 +113,10 @@ def work(plan, name, seed, folder, stop, steps):
     folder.mkdir(exist_ok=True)
     (folder / RESULT).unlink(missing_ok=True)
     try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # the bars of several processes
+        with (
+            open(os.devnull, "w") as nowhere,
+            contextlib.redirect_stderr(nowhere),
+        ):  # the bars of several processes
             result = train_and_test(plan, name, seed, folder, stop, steps)
     except Interrupted:
         return
@@ -127,7 +132,7 @@ def train_and_test(plan, name, seed, folder, stop, steps):
 
     Returns:
         a JSON-able dict: settings, parameters (their number), history (losses of each epoch), times (seconds of
-        training at the end of each epoch), tests ({test set: what evaluate returns}), robustness (likewise, of what
+        training at the end of each epoch), seconds, tests ({test set: what evaluate returns}), robustness (likewise, of what
         robustness() returns; for those of ROBUSTNESS)
     """
     settings = plan.settings_of(name, seed)
@@ -146,6 +151,7 @@ def train_and_test(plan, name, seed, folder, stop, steps):
         "parameters": sum(parameter.data.size for parameter in run.model.parameters()),
         "history": run.history,
         "times": read_json(folder / TIMES),
+        "seconds": run.seconds,
         "tests": {},
         "robustness": {},
     }
