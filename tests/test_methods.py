@@ -5,15 +5,17 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tinyhpe import methods, ops
+from tinyhpe.datasets.crops import HeadCrops
 from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.errors import InputError
+from tinyhpe.heads.shape import reference_landmarks
 from tinyhpe.methods.hopenet import HopeNet
-from tinyhpe.methods.quatnet import LIMITS, QuatNet
+from tinyhpe.methods.quatnet import LIMITS, QUATERNION_WEIGHT, QuatNet
 from tinyhpe.methods.rotation import LEVEL, SiameseRotation, nearest_rotation
 from tinyhpe.methods.siamese import Siamese
 from tinyhpe.methods.two_branch import SiameseTwoBranch, two_branch_loss
 from tinyhpe.optim import Adam
-from tinyhpe.pose.angles import euler_to_matrix, geodesic
+from tinyhpe.pose.angles import euler_to_matrix, geodesic, matrix_to_euler
 from tinyhpe.tensor import Tensor
 from tinyhpe.train import Settings
 from tinyhpe.weight_files import save_arrays
@@ -23,6 +25,14 @@ def some_crops(count, size=43):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, size, size, 3)).astype(np.uint8)
     return images, rng.uniform(-60, 60, (count, 3)).astype(np.float32)
+
+
+def labels(model, poses):
+    """The poses, or for methods that learn landmarks, those that our mean head has at these poses."""
+    if model.learns == "poses":
+        return poses
+    half, head = model.input_size / 2, reference_landmarks() @ euler_to_matrix(poses).swapaxes(1, 2)
+    return (half + half / 3 * head[..., :2] * (1, -1)).astype(np.float32)
 
 
 def seen(images):
@@ -133,8 +143,35 @@ def test_quatnet_is_right_whatever_the_length_of_its_quaternion_and_knows_what_i
     for sign in (1, -1):
         np.testing.assert_allclose(model.decode(sign * outputs), poses, atol=1e-3)
     wrong = answering(model, np.concatenate([-quaternions, -outputs[:, 4:]], axis=1))
-    squared = 10 * 2**2 / 4  # q and -q are 2 apart: the mean over the four numbers
+    squared = QUATERNION_WEIGHT * 2**2 / 4  # q and -q are 2 apart: the mean over the four numbers
     np.testing.assert_allclose(wrong.loss("training", images, poses).data, [squared, 50, 50, 50], rtol=1e-3)
+
+
+def test_keypoints_with_the_landmarks_of_the_mean_head_gives_its_pose_whatever_pose_zero_is_in_the_data():
+    _, poses = some_crops(30)
+    model = methods.build("keypoints", input_size=32)
+    landmarks = labels(model, poses)
+    outputs = (landmarks / 16 - 1).reshape(30, -1)
+    assert geodesic(model.decode(outputs), poses).max() < 0.01
+    tipped = matrix_to_euler(euler_to_matrix(poses) @ euler_to_matrix([0, 7, 0]))  # they call another head upright
+    hidden = HeadCrops(None, tipped.astype(np.float32), [], landmarks=np.full_like(landmarks, np.nan))
+    model.begin_stage("training", hidden)  # tells nothing
+    assert geodesic(model.decode(outputs), poses).max() < 0.01
+    landmarks[3, 8] = np.nan  # one that is not visible
+    model.begin_stage("training", HeadCrops(None, tipped.astype(np.float32), [], landmarks=landmarks))
+    assert geodesic(model.decode(outputs), tipped).max() < 0.01
+
+
+def test_keypoints_losses_are_mean_distances_and_pass_over_landmarks_that_are_not_visible():
+    images, poses = some_crops(2, 32)
+    model = methods.build("keypoints", input_size=32)
+    landmarks = labels(model, poses)
+    outputs = (landmarks / 16 - 1).reshape(2, -1)
+    outputs[0, 2 * 30] += 0.5  # the tip of the nose, one of nine landmarks of the nose, in one of two images
+    outputs[1, 2 * 8 + 1] -= 0.5
+    landmarks[1, 8] = np.nan  # the chin
+    losses = answering(model, outputs).loss("training", images, landmarks).data
+    np.testing.assert_allclose(losses, [0, 0, 0.5 / (2 * 2 * 9), 0, 0], atol=1e-6)
 
 
 def test_nearest_rotation_is_that_of_the_orthogonal_procrustes_problem_and_no_reflection():
@@ -181,11 +218,13 @@ def test_every_method_trains_all_its_parameters_and_answers_in_degrees(name):
     images, poses = some_crops(5)
     model = methods.build(name, input_size=43)
     for stage in model.stages:
-        losses = model.loss(stage, seen(images), poses)
+        losses = model.loss(stage, seen(images), labels(model, poses))
         assert losses.shape == (len(model.parts),)
         losses.sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
-    assert model.predict(images).shape == (5, 3)
+    looked_at = images if model.sees == "images" else images[..., 0] / 255
+    assert model.predict(looked_at).shape == (5, 3)
+    assert model.predict(looked_at[:0]).shape == (0, 3)
 
 
 @pytest.mark.parametrize("name", methods.METHODS)
@@ -195,7 +234,7 @@ def test_every_method_learns_a_little_in_a_few_steps(name):
     for stage in model.stages:
         optimizer, losses = Adam(model.parameters(), model.lr / 4), []  # eight images are few
         for _ in range(12):
-            loss = model.loss(stage, seen(images), poses).sum()
+            loss = model.loss(stage, seen(images), labels(model, poses)).sum()
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -269,7 +308,7 @@ def test_a_model_file_of_an_absurd_input_size_is_refused(tmp_path, size):
 
 def test_files_that_are_no_model_of_ours_are_refused(tmp_path):
     save_arrays(tmp_path / "foreign.safetensors", {"w": np.ones(2, np.float32)}, {})
-    with pytest.raises(InputError, match="does not say what model it holds"):
+    with pytest.raises(InputError, match="method is None"):
         methods.load_model(tmp_path / "foreign.safetensors")
     description = {"method": "siamese", "network": "resnet18", "stem": "7x7", "input_size": 48}
     methods.save_model(tmp_path / "other.safetensors", methods.build("direct"), description)

@@ -8,13 +8,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.fixtures.record_resnet50 import FIXTURE, image, random_weights
+from tests.weights import load_arrays
 from tinyhpe import ops
 from tinyhpe.errors import InputError
 from tinyhpe.nn import resnet
 from tinyhpe.nn.layers import BatchNorm2d, Conv2d, Linear
 from tinyhpe.nn.module import Sequential
 from tinyhpe.tensor import Tensor, no_grad
-from tinyhpe.weight_files import load_arrays, save_arrays
+from tinyhpe.weight_files import save_arrays
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed; it is no dependency of tinyhpe"
@@ -166,7 +167,7 @@ def test_weights_of_another_architecture_are_refused_with_the_reason():
 
 
 def test_an_unknown_network_or_stem_is_answered_with_the_known_ones():
-    with pytest.raises(InputError, match=r"'vgg'.*choose one of resnet18, .*r18n and one of 7x7, 3x3"):
+    with pytest.raises(InputError, match=r"'vgg'.*choose one of resnet18, .*r18m and one of 7x7, 3x3"):
         resnet.build("vgg")
     with pytest.raises(InputError, match="stem '5x5'"):
         resnet.build("r18n", stem="5x5")

@@ -11,6 +11,7 @@ dropout, which the paper tries and their published network has switched off.
 """
 
 import itertools
+import math
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class SmallNet(Module):
     def forward(self, x):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = ops.tanh(self.pool(norm(conv(x))))  # tanh keeps the order: so pooling after it gives the same
-        x = ops.tanh(self.hidden(x.reshape((len(x), -1))))
+        x = ops.tanh(self.hidden(x.reshape((len(x), math.prod(x.shape[1:])))))
         return ops.tanh(self.fc(x))
 
 

@@ -35,10 +35,15 @@ def quaternion_to_matrix(quaternion: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of quaternions (..., 4) of any length and sign; NaN if the length is 0."""
     quaternion = as_floats(quaternion)
     unit = quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
-    w, x, y, z = np.moveaxis(unit, -1, 0)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return np.moveaxis(scaled_rotation(*np.moveaxis(unit, -1, 0)), (0, 1), (-2, -1))
+
+
+def scaled_rotation(w, x, y, z) -> np.ndarray:
+    """The matrices (3, 3, ...) of a quaternion's rotation times its squared length, from numbers or arrays."""
+    return np.array(
+        [
+            [w * w + x * x - y * y - z * z, 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), w * w - x * x + y * y - z * z, 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), w * w - x * x - y * y + z * z],
+        ]
+    )

@@ -20,12 +20,13 @@ from tinyhpe import backend, methods
 from tinyhpe.blas import one_blas_thread
 from tinyhpe.datasets.loader import Loader
 from tinyhpe.datasets.preprocess import prepare
+from tinyhpe.description import check_form
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
+from tinyhpe.interrupts import Interrupted, stop_at_interrupt
 from tinyhpe.optim import Adam, cosine
 from tinyhpe.tensor import Tensor
-from tinyhpe.train.checkpoint import read_checkpoint, start_from, write_checkpoint
-from tinyhpe.train.interrupts import Interrupted, stop_at_ctrl_c
+from tinyhpe.train.checkpoint import CHECKPOINT, open_checkpoint, start_from, write_checkpoint
 from tinyhpe.train.losses import Losses
 from tinyhpe.train.memory import keep_freed_memory, within_memory
 from tinyhpe.train.plot import plot_losses
@@ -50,7 +51,14 @@ class Run:
         self.model = methods.build(
             settings.method, settings.network, settings.stem, settings.input_size, settings.seed
         ).to(device)
-        self.loader = Loader(crops, settings.input_size, settings.batch_size, settings.balanced, settings.seed)
+        self.loader = Loader(
+            crops,
+            settings.input_size,
+            settings.batch_size,
+            settings.balanced,
+            settings.seed,
+            self.model.learns,
+        )
         if len(self.loader) == 0:
             raise InputError(
                 f"{len(crops.poses)} training images are fewer than one batch of {settings.batch_size}: "
@@ -64,7 +72,8 @@ class Run:
             from tinyhpe.fast.cuda.precision import use_precision  # here: a CPU needs nothing of tinyhpe.fast
 
             use_precision(settings.precision)
-        self.begin_optimizing(self.model.stages[0])
+        if self.model.stages:
+            self.begin_optimizing(self.model.stages[0])
 
     def begin_optimizing(self, stage):
         """Each stage starts with a fresh Adam, with the paper's betas and eps."""
@@ -77,14 +86,14 @@ class Run:
             self.stepper = Stepper(self.update, self.loss, self.optimizer)
 
     def train(self, progress=True):
-        """Train until the last epoch is done; Ctrl-C writes a checkpoint and raises Interrupted."""
+        """Train until the last epoch is done; an interrupt writes a checkpoint and raises Interrupted."""
         keep_freed_memory()
         if self.settings.init and self.epoch == self.batch == 0:
             start_from(self.model, self.settings.init)
         started = time.monotonic() - self.seconds
         # on two cores a second thread of BLAS beside the preparation of batches made a step take twice as long
-        with stop_at_ctrl_c() as stop, one_blas_thread(), contextlib.closing(self.batches_left()) as batches:
-            while self.epoch < self.settings.epochs:
+        with stop_at_interrupt() as stop, one_blas_thread(), contextlib.closing(self.batches_left()) as batches:
+            while self.model.stages and self.epoch < self.settings.epochs:
                 stage, first, end = stage_of(self.model.stages, self.settings.epochs, self.epoch)
                 if self.epoch == first and self.batch == 0:
                     self.model.begin_stage(stage, self.crops)
@@ -112,17 +121,18 @@ class Run:
             return batches
         from tinyhpe.fast.cuda.transfer import copied_ahead
 
-        return copied_ahead(backend.device_module(self.device), batches, self.loader.shape)
+        label_shape = self.loader.labels.shape[1:]
+        return copied_ahead(backend.device_module(self.device), batches, self.loader.shape, label_shape)
 
     def progress_bar(self, stage, shown):
         """The bar of the current epoch."""
         title = f"epoch {self.epoch + 1}/{self.settings.epochs} {stage}"
         return tqdm(total=len(self.loader), initial=self.batch, desc=title, disable=not shown, leave=False)
 
-    def update(self, loss, optimizer, images, variations, poses):
-        """One step of training; returns the losses (3,), where they were computed."""
-        images, poses = prepare(images, variations, poses, self.settings.input_size)
-        losses = loss(Tensor(images), poses)
+    def update(self, loss, optimizer, images, variations, labels):
+        """One step of training; returns the losses of the parts, where they were computed."""
+        images, labels = prepare(images, variations, labels, self.settings.input_size)
+        losses = loss(Tensor(images), labels)
         losses.sum().backward()
         optimizer.step()
         optimizer.zero_grad()  # at the end: so the gradients take no memory in the next forward pass
@@ -148,6 +158,11 @@ class Run:
         self.save_checkpoint()
 
     @property
+    def state(self):
+        """How far the run is: what a checkpoint must hold beside the arrays."""
+        return {name: getattr(self, name) for name in RUN_STATE} | {"losses": self.losses.sums}
+
+    @property
     def parts(self):
         """What has arrays that a checkpoint must hold."""
         parts = {"model": self.model, "optimizer": self.optimizer}
@@ -157,24 +172,36 @@ class Run:
     def save_checkpoint(self):
         """Write all that exact resuming needs into one file."""
         self.losses.look()
-        state = {name: getattr(self, name) for name in RUN_STATE} | {"losses": self.losses.sums}
         arrays = {name: part.state_dict() for name, part in self.parts.items()}
-        write_checkpoint(self.out, self.settings, state, arrays)
+        write_checkpoint(self.out, self.settings, self.state, arrays)
 
     def load_checkpoint(self):
-        """Go back to where the checkpoint was written."""
-        _, state, arrays = read_checkpoint(self.out)
-        if state["fingerprint"] != self.fingerprint:
-            raise InputError(
-                f"the run in {self.out} was started on other data, or the data have changed since: "
-                "give it the same data again, or start another run with another --out"
-            )
+        """Go back to where the checkpoint was written; raises InputError if it is damaged, or of other data."""
+        with open_checkpoint(self.out) as (_, state, arrays):
+            if state.get("fingerprint") != self.fingerprint:
+                raise InputError(
+                    f"the run in {self.out} was started on other data, or the data have changed since: "
+                    "give it the same data again, or start another run with another --out"
+                )
+            try:
+                self.load_state(state, arrays)
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{self.out / CHECKPOINT} is damaged: {error}; start a new run") from error
+
+    def load_state(self, state, arrays):
+        """Take what `state` was, and the arrays of the parts; raises InputError, ValueError or TypeError."""
+        entry = {"epoch": 0, "stage": "", **self.losses.sums}
+        check_form("its state", state, {**self.state, "history": [entry]})
+        if not len(state["history"]) == state["epoch"] <= self.settings.epochs or state["batch"] > len(
+            self.loader
+        ):
+            raise InputError(f"it is at batch {state['batch']} of epoch {state['epoch']}, which does not exist")
         for name in RUN_STATE:
             setattr(self, name, state[name])
         self.losses.sums = state["losses"]
         self.begin_optimizing(stage_of(self.model.stages, self.settings.epochs, self.epoch)[0])
         for name, part in self.parts.items():
-            part.load_state_dict(arrays[name])
+            part.load_state_dict(arrays.get(name, {}))
 
     def description(self):
         """What the model file says of itself: the settings, without anybody's folders, and the seconds."""
@@ -193,10 +220,11 @@ class Run:
             validation: the summary of pose.metrics on the held-out images.
         """
         metrics = {"settings": self.description(), "history": self.history, "validation": validation}
-        with written_by_rename(self.out / "metrics.json") as temporary:
-            temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        with written_by_rename(self.out / "loss.png") as temporary:
-            plot_losses(self.history, temporary)
+        with written_by_rename(self.out / "metrics.json") as file:
+            file.write(json.dumps(metrics, indent=1).encode() + b"\n")
+        if self.history:
+            with written_by_rename(self.out / "loss.png") as file:
+                plot_losses(self.history, file)
 
 
 def stage_of(stages, epochs, epoch):
