@@ -263,7 +263,8 @@ def run_reproduce(options):
     backend.device_module(options.device)
     with locked(out := make_folder(options.out)):
         results, problems = run_all(plan, out)
-        say(f"the trainings are done; {visible(str(write_report(plan, results, out)))} tells what they say")
+        report = write_report(plan, results, out)
+    print(f"the trainings are done; {visible(str(report))} tells what they say")
     return problems
 
 

@@ -24,8 +24,9 @@ from tinyhpe.datasets.crops import HeadCrops, StoredImages
 from tinyhpe.errors import InputError
 from tinyhpe.files import cache_folder, locked, make_folder, written_by_rename
 from tinyhpe.heads import Head, render_head
+from tinyhpe.pose.broad import broad_poses, sweep_poses
 from tinyhpe.pose.metrics import ANGLES
-from tinyhpe.pose.sampling import broad_poses, fig4_poses, photographed_poses, sweep_poses
+from tinyhpe.pose.sampling import fig4_poses, photographed_poses
 
 POSES = {  # data set -> how its poses are drawn
     "rendered": photographed_poses,

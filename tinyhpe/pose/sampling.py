@@ -22,8 +22,6 @@ from tinyhpe.pose.levels import LEVELS, RANGE_DEGREES, level_to_angle
 
 ELEVATION, TILT = (-4, 11), (0, 9)  # mean and standard deviation in degrees
 UNUSUAL, UNUSUAL_DEGREES = 0.05, 60  # chance of an elevation (or tilt) anywhere within so many degrees
-BROAD_VIEW = (90, 60, 60)  # turn, elevation and tilt in tests: anywhere within so many degrees
-SWEEP = 90  # the one angle of sweep_poses, likewise
 
 
 def _counts(text: str) -> np.ndarray:
@@ -57,36 +55,12 @@ def photographed_poses(rng: np.random.Generator, count: int) -> np.ndarray:
     The turn follows Fig. 4's yaw, elevation and tilt are normal, a twentieth of each anywhere within 60 degrees.
     Poses with an angle beyond 99 degrees have no rank level, and are drawn again.
     """
-    return _poses_of_views(_photographed_views, rng, count)
-
-
-def broad_poses(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Poses (count, 3) to test with: turn, elevation and tilt alike within BROAD_VIEW, so that no range is rare.
-
-    Poses with an angle beyond 99 degrees are drawn again.
-    """
-    return _poses_of_views(lambda rng, count: rng.uniform(-1, 1, (count, 3)) * BROAD_VIEW, rng, count)
-
-
-def sweep_poses(axis: int, rng: np.random.Generator, count: int) -> np.ndarray:
-    """Poses (count, 3) of which one angle alone (0 yaw, 1 pitch, 2 roll) is not 0: there is no gimbal lock."""
-    poses = np.zeros((count, 3))
-    poses[:, axis] = rng.uniform(-SWEEP, SWEEP, count)
-    return poses
-
-
-def _poses_of_views(draw_views, rng, count):
     poses = np.full((count, 3), np.inf)
     while len(open_places := np.flatnonzero(np.abs(poses).max(axis=1) > RANGE_DEGREES)):
-        views = draw_views(rng, len(open_places))
-        poses[open_places] = matrix_to_euler(view_to_matrix(views))
+        turn = _draw_from(W300LP_YAW, rng, len(open_places))
+        elevation, tilt = (_camera_angles(*spread, rng, len(open_places)) for spread in (ELEVATION, TILT))
+        poses[open_places] = matrix_to_euler(view_to_matrix(np.stack([turn, elevation, tilt], axis=1)))
     return poses
-
-
-def _photographed_views(rng, count):
-    turn = _draw_from(W300LP_YAW, rng, count)
-    elevation, tilt = (_camera_angles(*spread, rng, count) for spread in (ELEVATION, TILT))
-    return np.stack([turn, elevation, tilt], axis=1)
 
 
 def _camera_angles(mean, deviation, rng, count):

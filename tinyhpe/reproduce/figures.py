@@ -1,6 +1,7 @@
 """The paper's figures from our results, as SVG for a page: text and lines take the colour of the page's text."""
 
 import io
+import itertools
 import re
 
 import numpy as np
@@ -38,7 +39,7 @@ SHOWN = 180  # pixels of a head in Fig. 5
 
 
 def svg(draw, columns=1, rows=1, width=3.6, height=2.8):
-    """Let draw(panels) fill rows x columns panels, and return them as SVG; width and height of a panel in inches."""
+    """Let draw(panels) fill rows x columns panels, and return the SVG; a panel's width and height in inches."""
     figure = figure_class()  # first of all matplotlib
     import matplotlib
 
@@ -146,7 +147,7 @@ def loss_curves(results):
 
 def stage_changes(history):
     """The epochs after which another stage begins."""
-    return [a["epoch"] for a, b in zip(history, history[1:], strict=False) if a["stage"] != b["stage"]]
+    return [a["epoch"] for a, b in itertools.pairwise(history) if a["stage"] != b["stage"]]
 
 
 def errors(results, test, paper):

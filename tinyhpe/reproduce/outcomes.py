@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import stdtrit
 
-NONE = "–"  # in a table, where there is no number
+NONE = "-"  # in a table, where there is no number
 
 
 def of_seeds(results, *keys):

@@ -8,8 +8,10 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from tinyhpe import methods
 from tinyhpe.datasets import RENDERED
 from tinyhpe.datasets.crops import crop_size
+from tinyhpe.evaluation import SEED
 from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.train import Settings
 
@@ -29,6 +31,8 @@ COLUMNS = {  # of Table 1 and Fig. 9 -> the paper's name in PAPER_FIG9
     "siamese-two-branch": "",
     "siamese": "the paper",
     "siamese-rotation": "",
+    "keypoints": "FAN",
+    "depth": "3DMM",
 }
 PAPER_FIG9 = {  # MAE on AFLW2000: yaw, pitch, roll, mean
     "Patacchiola": (10.537, 7.741, 8.069, 8.794),
@@ -52,14 +56,14 @@ class Question:
 QUESTIONS = (
     Question(
         "Does ranking help at equal compute?",
-        "The control has the same two stages and spends the first one on the mean squared error, too; `direct` has "
-        "one stage.",
+        "The control has the same two stages and spends the first one on the mean squared error, too; `direct` "
+        "has one stage.",
         ("siamese", "siamese-control", "direct"),
     ),
     Question(
         "Order, same, or a hinge?",
-        "The paper's text ranks images of different levels (order). Its Eq. 1, as written, asks whether two images "
-        "are of the same level (same). Its authors' draft code has the hinge of RankIQA.",
+        "The paper's text ranks images of different levels (order). Its Eq. 1, as written, asks whether two "
+        "images are of the same level (same). Its authors' draft code has the hinge of RankIQA.",
         ("siamese", "siamese-same", "siamese-hinge"),
     ),
     Question(
@@ -79,11 +83,13 @@ QUESTIONS = (
     ),
     Question(
         "Do the rotation as target and poses as cameras meet them help?",
-        "By default the target is three angles, and poses are drawn as cameras meet heads. `fig4` draws each angle on "
-        "its own, as the paper's Fig. 4 counts 300W-LP; `siamese-rotation` learns the rotation matrix.",
+        "The target is three angles by default, and poses are drawn as cameras meet them. `fig4` draws each angle "
+        "on its own, as the paper's Fig. 4 counts 300W-LP; `siamese-rotation` learns the rotation matrix.",
         ("siamese", "siamese+fig4", "siamese-rotation", "siamese-rotation+fig4"),
     ),
 )
+DATA_SEED = 0  # all trainings see the same heads: seeds are of weights and order
+DEPTH_HEADS = 64  # a fit to a depth map takes a tenth of a second, and nothing is trained
 ROBUSTNESS = ("siamese", "siamese+plain")  # the question of section 2.5 has a table of its own
 
 
@@ -122,7 +128,11 @@ class Plan:
     def names(self):
         """Of all trainings, each once."""
         asked = [name for question in self.questions for name in question.names]
-        return list(dict.fromkeys([*COLUMNS, *asked, *ROBUSTNESS]))
+        return [name for name in dict.fromkeys([*COLUMNS, *asked, *ROBUSTNESS]) if self.can_train(name)]
+
+    def can_train(self, name):
+        """Photos have no depth."""
+        return self.settings.data in RENDERED or sees(name) == "images"
 
     @property
     def test_sets(self):
@@ -154,7 +164,27 @@ class Plan:
 
     def settings_of(self, name, seed):
         method, _, change = name.partition("+")
-        return Settings(**{**self.shared, **CHANGES[change], "method": method, "seed": seed})
+        few = {"heads": DEPTH_HEADS} if sees(name) == "depths" else {}
+        return Settings(**{**self.shared, **CHANGES[change], **few, "method": method, "seed": seed})
+
+    def tests_of(self, name):
+        """{test set: what open_dataset takes} of those that the method can look at."""
+        drawn_only = sees(name) == "depths"
+        return {test: spec for test, spec in self.test_sets.items() if spec in RENDERED or not drawn_only}
+
+    def data_of(self, name):
+        """The arguments of open_dataset for what a training learns from, and for each of tests_of()."""
+        settings = self.settings_of(name, 0)
+        method = methods.find(settings.method)
+        tested = DEPTH_HEADS if method.sees == "depths" else self.tested
+        yield settings.data, self.size, settings.heads, DATA_SEED, method.sees, method.learns
+        for spec in self.tests_of(name).values():
+            yield spec, self.size, tested, SEED, method.sees
+
+
+def sees(name):
+    """What the method of a training looks at: "images" or "depths"."""
+    return methods.find(name.partition("+")[0]).sees
 
 
 QUICK = {"heads": 1600, "input_size": 48, "epochs": 8, "seeds": 2, "tested": 400, "photos": 40}

@@ -8,8 +8,8 @@ from tinyhpe.methods import load_model
 from tinyhpe.pose.metrics import ANGLES, RANGES
 from tinyhpe.reproduce import figures
 from tinyhpe.reproduce.outcomes import NONE, difference, of_seeds, spread, verdict
-from tinyhpe.reproduce.plan import COLUMNS, LOSS_CURVES, PAPER_FIG9, ROBUSTNESS, SWEEPS
-from tinyhpe.reproduce.trainings import DATA_SEED, PHOTOS, read_json, write_json
+from tinyhpe.reproduce.plan import COLUMNS, DATA_SEED, LOSS_CURVES, PAPER_FIG9, ROBUSTNESS, SWEEPS
+from tinyhpe.reproduce.trainings import PHOTOS, read_json, write_json
 
 HTML, DATA, PAIRS = "report.html", "report.json", "pairs.json"
 EFFICIENT, STANDARD = "siamese", "siamese-two-branch"
@@ -26,14 +26,14 @@ def write_report(plan, results, out):
 
     if not (out / PAIRS).exists():
         write_json(out / PAIRS, bench.run(["ensemble"], report=lambda row: None))
-    measured = read_json(out / PAIRS)
+    measured = read_json(out / PAIRS, {})
     data = {
         "plan": plan.written,
         "machine": measured["machine"],
         "ensemble": measured["ensemble"],
         "results": results,
     }
-    columns = {name: results[name] for name in COLUMNS}
+    columns = {name: results[name] for name in COLUMNS if name in results}
     pages = Environment(loader=PackageLoader("tinyhpe.reproduce", "."), autoescape=True, undefined=StrictUndefined)
     page = pages.get_template("template.html").render(
         plan=plan,
@@ -50,8 +50,8 @@ def write_report(plan, results, out):
         figures=draw_all(plan, columns, out),
     )
     write_json(out / DATA, data)
-    with written_by_rename(out / HTML) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    with written_by_rename(out / HTML) as file:
+        file.write(page.encode())
     return out / HTML
 
 
@@ -78,7 +78,7 @@ def error_table(test, columns):
             "the paper's yaw / pitch / roll / mean",
         ],
         "rows": [
-            row + [" / ".join(map(str, known)) if known else NONE] for row, known in zip(rows, paper, strict=True)
+            [*row, " / ".join(map(str, known)) if known else NONE] for row, known in zip(rows, paper, strict=True)
         ],
     }
 

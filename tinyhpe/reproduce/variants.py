@@ -1,4 +1,4 @@
-"""The paper's method with one thing changed, for the questions of the report. No command but `reproduce` has them."""
+"""The paper's method with one thing changed, for the questions of the report; only `reproduce` has them."""
 
 import numpy as np
 
