@@ -55,6 +55,12 @@ def svg(draw, columns=1, rows=1, width=3.6, height=2.8):
     )  # several figures, each with its axes_1
 
 
+def explain(axes):
+    """Add a legend, if there is anything to explain: all trainings may have failed."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
+
+
 def convergence(results, images):
     """Fig. 3: the ranking loss by images seen, and by time.
 
@@ -73,7 +79,7 @@ def convergence(results, images):
             by_time.plot(times, losses, marker=".", label=name)
         by_images.set(xlabel="thousand images through the backbone", ylabel="ranking loss")
         by_time.set(xlabel="seconds of training")
-        by_time.legend()
+        explain(by_time)
 
     return svg(draw, 2)
 
@@ -140,7 +146,7 @@ def loss_curves(results):
                 axes.axvline(epoch + 0.5, color=INK, lw=0.8, ls=":")
             axes.set(title=title, xlabel="epoch")
         panels[0, 0].set_ylabel("loss")
-        panels[0, -1].legend()
+        explain(panels[0, -1])
 
     return svg(draw, len(results))
 
