@@ -1,0 +1,559 @@
+"""The judges of lesson 4: how many windows, convolution by taps, windows as rows, and the way back."""
+
+import itertools
+
+import numpy as np
+
+from checks.judging import Wrong, call, compare, same
+
+GEOMETRIES = [(3, 1, 0), (3, 1, 1), (3, 2, 0), (3, 2, 1), (2, 1, 1), (4, 3, 2), (1, 2, 0)]  # k, stride, padding
+TOLERANCES = {np.float64: 1e-9, np.float32: 1e-5}
+
+
+def output_length(answer):
+    for length, kernel, stride, padding in [(7, 3, 2, 0), (7, 3, 1, 0), (8, 3, 2, 0), (7, 3, 1, 1), (5, 2, 3, 2)] + [
+        *itertools.product((6, 11, 20), (1, 2, 5), (1, 2, 3), (0, 1, 2))
+    ]:
+        right = sum(1 for start in range(0, length + 2 * padding, stride) if start + kernel <= length + 2 * padding)
+        got = call(answer, length, kernel, stride, padding)
+        given = f"For {length} pixels, kernel {kernel}, stride {stride}, padding {padding}"
+        if not isinstance(got, (int, np.integer)):
+            raise Wrong(
+                f"{given} it returns {got!r}, a {type(got).__name__}",
+                "a number of windows is a whole number, and / always gives a float",
+                "// divides and rounds down; what does rounding down say about the last window?",
+            )
+        if got != right:
+            raise explain_length(f"{given}: {got}; it should be {right}.", got, length, kernel, stride, padding)
+    return "The same formula counts the windows of every convolution and every pooling."
+
+
+def explain_length(given, got, length, kernel, stride, padding):
+    """The Wrong for a number of windows."""
+    room = length + 2 * padding - kernel
+    for value, why, hint in [
+        (
+            -(-room // stride) + 1,
+            "it rounds up, so the last window sticks out at the end",
+            "a window that does not fit whole does not count: round down",
+        ),
+        (
+            room // stride,
+            "it counts the steps between windows; there is one window more than there are steps",
+            "a fence of three panels has four posts",
+        ),
+        (
+            (length + 2 * padding) // stride + 1,
+            "the kernel's own length is forgotten: its first pixel cannot stand on the last pixel of the row",
+            "how many places can the FIRST pixel of the kernel take, with stride 1?",
+        ),
+        (
+            (length + 2 * padding) // stride,
+            "the kernel's own length is forgotten, as if windows were one pixel wide",
+            "how many places can the FIRST pixel of the kernel take, with stride 1?",
+        ),
+        (
+            (length + padding - kernel) // stride + 1,
+            "the padding is counted once; there is a border on each side",
+            "how long is the row, with its border at both ends?",
+        ),
+        ((length - kernel) // stride + 1, "the padding plays no part", "the border makes the row longer: by how much?"),
+        (
+            (length + 2 * padding - kernel + 1) // stride,
+            "the + 1 stands inside the division. There it is lost whenever the last step is not a whole one",
+            "divide the way that the kernel can move first, and then count the first window",
+        ),
+        (
+            (length - 2 * padding - kernel) // stride + 1,
+            "the padding makes the row shorter, but it is put round it",
+            "how long is the row, with its border?",
+        ),
+        (
+            room + 1,
+            "the stride plays no part: these are the windows of stride 1",
+            "of those, only every stride-th is visited",
+        ),
+        (
+            (length + 2 * padding) // kernel,
+            "it counts windows that lie side by side, as if the stride were the kernel's length",
+            "by how many pixels does the kernel move from one window to the next?",
+        ),
+        (
+            (length - kernel + 2 * padding + stride) // kernel,
+            "it divides by the kernel; the kernel moves by stride",
+            "which of the numbers is the length of a step?",
+        ),
+        (
+            round(room / stride) + 1,
+            "it rounds to the nearest; a half of a window more does not fit",
+            "round down",
+        ),
+    ]:
+        if got == value:
+            return Wrong(given, why, hint)
+    if got == 2 * padding + length:
+        return Wrong(given, "that is the length of the padded row", "where can a kernel begin in it?")
+    return Wrong(
+        given,
+        "this is none of the mistakes that this check knows",
+        "draw this row with its border, and lay the kernel on it, window by window",
+    )
+
+
+# ---------------------------------------------------------------------------------- what the answers are compared with
+
+
+def pad(x, padding, **settings):
+    return np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)), **settings)
+
+
+def convolve(x, weight, stride=1, padding=0, taps=None):
+    """By loops over windows; `taps` are the (a, b) that count, by default all. No window: an empty result."""
+    k, padded = len(weight), pad(x, padding)
+    if taps is not None:
+        weight = weight * [[[[(a, b) in taps]] for b in range(k)] for a in range(k)]
+    height, width = (max(0, (length - k) // stride + 1) for length in padded.shape[1:3])
+    y = np.zeros((len(x), height, width, weight.shape[3]))
+    for i, j in np.ndindex(height, width):
+        window = padded[:, i * stride : i * stride + k, j * stride : j * stride + k]
+        y[:, i, j] = np.tensordot(window.astype(float), weight.astype(float), 3)
+    return y
+
+
+def problems(c_in=2, c_out=3):
+    """Yield (x, weight, k, stride, padding, tolerance, the case in words), the small ones first."""
+    rng = np.random.default_rng()
+    for dtype, (k, stride, padding) in itertools.product(TOLERANCES, GEOMETRIES):
+        x = rng.normal(size=(2, 6, 7, c_in)).astype(dtype)
+        weight = rng.normal(size=(k, k, c_in, c_out)).astype(dtype)
+        given = f"For x {x.shape} of {dtype.__name__}, kernel {k}, stride {stride}, padding {padding}:"
+        yield x, weight, k, stride, padding, TOLERANCES[dtype], given
+
+
+def judge_call(answer, given, *inputs):
+    """call(), with the errors explained that slices of different sizes give."""
+    try:
+        return call(answer, *inputs)
+    except Wrong as wrong:
+        if "broadcast" in wrong.what:
+            raise Wrong(
+                f"{given} {wrong.what}",
+                "two pieces that are to be added have different sizes: a slice without an end, or with a wrong one, "
+                "runs on to the border",
+                "every piece has exactly H_out rows and W_out columns; the end of a slice is its start plus "
+                "stride * H_out",
+            ) from wrong
+        if "cannot reshape" in wrong.what:
+            raise Wrong(
+                f"{given} {wrong.what}",
+                "the array holds another number of windows than the shape asked for: stride and padding count, too",
+                "print the shape of the windows, and compare it with output_length(...)",
+            ) from wrong
+        raise
+
+
+# ------------------------------------------------------------------------------------------------------------- judges
+
+
+def conv_by_taps(answer):
+    for x, weight, k, stride, padding, tolerance, given in problems():
+        right = convolve(x, weight, stride, padding)
+        got = judge_call(answer, given, x, weight, stride, padding)
+        if same(got, np.zeros_like(right)):
+            raise Wrong(
+                f"{given} all is 0",
+                "the result was made and never filled",
+                "each tap adds its share to the result",
+            )
+        last, every = k - 1, [*np.ndindex(k, k)]
+        turned = weight[::-1, ::-1]
+        shapeless = convolve(x, weight, stride)
+        mistakes = [
+            (
+                convolve(x, turned, stride, padding),
+                "the kernel is turned by 180 degrees",
+                "tap (0, 0) met the LAST pixel of each window; here the kernel slides as it is",
+                "tap (a, b) meets the pixels that begin at row a and column b of the padded image",
+            ),
+            (
+                convolve(x, weight.swapaxes(0, 1), stride, padding),
+                "the kernel is transposed",
+                "down and across are exchanged: the first axis of weight goes down, as the rows of the image do",
+                "which of the two loops moves the slice down?",
+            ),
+            (
+                convolve(x, weight, 1, padding),
+                "these are the windows of stride 1",
+                "the stride plays no part",
+                "a slice can have a step: [start:end:step]",
+            ),
+            (
+                shapeless,
+                "the result has no border",
+                "the padding plays no part",
+                "put the border round x first",
+            ),
+            (
+                pad(shapeless, padding),
+                "a border of zeros lies round the RESULT",
+                "the padding was put on after the convolution; the windows at the edge never saw it",
+                "pad x, then slice the padded x",
+            ),
+            (
+                convolve(x, weight, stride, padding, [(last, last)]),
+                "only the last tap is in it",
+                "each tap writes over what the ones before have added",
+                "the result of all taps is a sum",
+            ),
+            (
+                convolve(x, weight, stride, padding, [(0, 0)]),
+                "only the first tap is in it",
+                "the function returns inside the loop",
+                "look at the indentation of `return`",
+            ),
+            (
+                convolve(x, weight, stride, padding, [(a, b) for a, b in every if a < last and b < last]),
+                "the last row and the last column of the kernel are missing",
+                "the loops end too early",
+                "range(k) counts from 0 to k - 1 by itself",
+            ),
+            (
+                convolve(x, weight, stride, padding, [(a, a) for a in range(k)]),
+                "only the taps (0, 0), (1, 1), ... are in it",
+                "one loop for both directions walks along the diagonal",
+                "two loops, one inside the other",
+            ),
+            (
+                convolve(pad(x, padding, mode="edge"), weight, stride),
+                "the border repeats the edge of the photo",
+                "the border is to be zeros",
+                "pad(x, padding) from the cell above makes it",
+            ),
+            (
+                convolve(x, weight, stride, padding) / k**2,
+                "the mean over the taps",
+                "a convolution is the sum",
+                "add, and do not divide",
+            ),
+        ]
+        compare(given, got, right.astype(x.dtype), mistakes, tolerance)
+    return "k * k products of matrices, whatever the size of the image."
+
+
+def im2col(answer):
+    for x, weight, k, stride, padding, tolerance, given in problems(c_in=3):
+        padded = pad(x, padding)
+        view = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(1, 2))  # N, H, W, C, a, b
+        every, c = view[:, ::stride, ::stride], x.shape[3]
+
+        def rows(windows, order, length=k * k * c):
+            return np.ascontiguousarray(windows.transpose(order)).reshape(-1, length)
+
+        right = rows(every, (0, 1, 2, 4, 5, 3))
+        unpadded = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(1, 2))[:, ::stride, ::stride]
+        mistakes = [
+            (
+                rows(every, (0, 1, 2, 3, 4, 5)),
+                "each row lists channel after channel: all of the first, then all of the second",
+                "reshape does not move axes, so the channels stay in front of down and across; the weights list "
+                "down, across, channel",
+                "transpose, so that the channel axis comes last, and reshape then",
+            ),
+            (
+                rows(every, (0, 1, 2, 5, 4, 3)),
+                "across and down are exchanged within each row",
+                "the two last axes of the view came out in the wrong order",
+                "the view has the axes photo, row, column, channel, down, across: number them from 0",
+            ),
+            (
+                rows(every, (0, 1, 2, 3, 5, 4)),
+                "each row lists channel, across, down",
+                "the weights list down, across, channel",
+                "number the axes of the view from 0, and write the numbers in the order wanted",
+            ),
+            (
+                rows(every, (0, 2, 1, 4, 5, 3)),
+                "the windows are listed column by column",
+                "the rows of the matrix go along the image row by row, or the outputs end up transposed",
+                "the first three axes stay as they are",
+            ),
+            (
+                rows(view, (0, 1, 2, 4, 5, 3)),
+                "these are the windows of stride 1",
+                "the stride plays no part",
+                "of the view, only every stride-th row and column of windows is wanted",
+            ),
+            (
+                rows(unpadded, (0, 1, 2, 4, 5, 3)),
+                "the windows do not reach into the border",
+                "the padding plays no part",
+                "look through the windows at pad(x, padding)",
+            ),
+            (
+                right.T,
+                "the matrix is transposed: a COLUMN for each window",
+                "the name im2col comes from there; here a window is a row, so that rows @ weights works",
+                "reshape(-1, numbers in a window) makes rows",
+            ),
+            (
+                right[:, ::-1],
+                "each row is turned round",
+                "the kernel would be turned by 180 degrees",
+                "leave the order of down and across as the view has it",
+            ),
+            (
+                rows(every, (4, 5, 0, 1, 2, 3)),
+                "the taps come first, so each row mixes pixels of different windows",
+                "reshape cuts the numbers in the order of the axes: what belongs to one row must come last",
+                "photo, row and column of the window first",
+            ),
+        ]
+        if padding:
+            edge = pad(x, padding, mode="edge")
+            edge = np.lib.stride_tricks.sliding_window_view(edge, (k, k), axis=(1, 2))[:, ::stride, ::stride]
+            mistakes.append(
+                (
+                    rows(edge, (0, 1, 2, 4, 5, 3)),
+                    "the border repeats the edge of the photo",
+                    "the border is to be zeros",
+                    "pad(x, padding) from the cell above makes it",
+                )
+            )
+        got = judge_call(answer, given, x, k, stride, padding)
+        judge_matrix(given, got, right)
+        compare(given, got, right, mistakes, tolerance)
+    return "Rows times columns: a convolution is one product."
+
+
+def judge_matrix(given, got, right):
+    """Explain an im2col that holds the right windows in an array of another form."""
+    shape = np.shape(got)
+    if len(shape) > 2 and np.size(got) == right.size:
+        raise Wrong(
+            f"{given} the result has {len(shape)} axes, {shape}",
+            "a matrix has two: the windows, and the numbers of each",
+            "end with one reshape",
+        )
+    if shape and len(shape) == 2 and shape[0] * shape[1] == right.size and shape not in (right.shape, right.T.shape):
+        raise Wrong(
+            f"{given} the matrix is {shape}; it should be {right.shape}",
+            "the numbers are there, but cut into rows of another length",
+            "a row holds k * k * C numbers: one window of all channels",
+        )
+
+
+def spread(d_rows, shape, k, stride, padding, add=True, order=(0, 1, 2), crop=True):
+    """col2im by loops over windows; `order` says how a row's axes down, across and channel are stored."""
+    n, height, width, c = shape
+    d_padded = np.zeros((n, height + 2 * padding, width + 2 * padding, c))
+    h_out, w_out = ((length + 2 * padding - k) // stride + 1 for length in (height, width))
+    stored = [(k, k, c)[axis] for axis in order]
+    pieces = d_rows.reshape(n, h_out, w_out, *stored).transpose(0, 1, 2, *(3 + np.argsort(order)))
+    taps = itertools.product(range(k), range(k))
+    for a, b in taps:
+        place = d_padded[:, a : a + stride * h_out : stride, b : b + stride * w_out : stride]
+        place[:] = place + pieces[:, :, :, a, b] if add else pieces[:, :, :, a, b]
+    return d_padded[:, padding : padding + height, padding : padding + width] if crop else d_padded
+
+
+def overwritten(d_rows, shape, k, stride, padding):
+    """col2im, window by window, each written over those before."""
+    n, height, width, c = shape
+    d_padded = np.zeros((n, height + 2 * padding, width + 2 * padding, c))
+    h_out, w_out = ((length + 2 * padding - k) // stride + 1 for length in (height, width))
+    pieces = d_rows.reshape(n, h_out, w_out, k, k, c)
+    for i, j in np.ndindex(h_out, w_out):
+        d_padded[:, i * stride : i * stride + k, j * stride : j * stride + k] = pieces[:, i, j]
+    return d_padded[:, padding : padding + height, padding : padding + width]
+
+
+def col2im(answer):
+    rng = np.random.default_rng()
+    for x, _, k, stride, padding, tolerance, given in problems(c_in=3):
+        h_out, w_out = ((length + 2 * padding - k) // stride + 1 for length in x.shape[1:3])
+        d_rows = rng.normal(size=(2 * h_out * w_out, k * k * 3)).astype(x.dtype)
+        geometry = x.shape, k, stride, padding
+        right, whole = spread(d_rows, *geometry), spread(d_rows, *geometry, crop=False)
+        count = spread(np.ones_like(d_rows), *geometry)
+        overwrites = (
+            "a pixel has only what ONE of its windows says",
+            "where windows overlap, each writes over what the others have left: = in place of +=",
+            "the way forward copied the pixel; the way back sums",
+        )
+        mistakes = [
+            (spread(d_rows, *geometry, add=False), *overwrites),
+            (overwritten(d_rows, *geometry), *overwrites),
+            (
+                whole,
+                f"the result has the shape {whole.shape}, and x has {x.shape}",
+                "the border is still there: it is no part of x, so its gradient is thrown away",
+                "cut `padding` off on each side, at the very end",
+            ),
+            (
+                whole[:, : x.shape[1], : x.shape[2]],
+                "the image is shifted",
+                "the border was cut off at the right and below only",
+                "rows padding to padding + H are the image's",
+            ),
+            (
+                whole[:, 2 * padding :, 2 * padding :],
+                "the image is shifted",
+                "the border was cut off at the left and above only",
+                "rows padding to padding + H are the image's",
+            ),
+            (
+                right / np.maximum(count, 1),
+                "the mean over the windows",
+                "every window's wish counts fully",
+                "sum, and do not divide",
+            ),
+            (
+                spread(d_rows, *geometry, order=(2, 0, 1)),
+                "the rows are read as channel, down, across",
+                "im2col wrote them as down, across, channel",
+                "reshape each row to (k, k, C)",
+            ),
+            (
+                spread(d_rows, *geometry, order=(1, 0, 2)),
+                "down and across are exchanged within each window",
+                "the first of the two k goes down",
+                "tap (a, b): a moves the slice down",
+            ),
+            (
+                spread(d_rows[:, ::-1], *geometry)[..., ::-1],
+                "each window is turned by 180 degrees",
+                "tap (a, b) went to the other end of its window",
+                "the slice of tap (a, b) begins at row a and column b",
+            ),
+            (
+                spread(d_rows, x.shape, k, stride, padding)[:, ::-1, ::-1],
+                "the image is turned by 180 degrees",
+                "the places are counted from the wrong end",
+                "the slice of tap (a, b) begins at row a and column b",
+            ),
+        ]
+        got = judge_call(answer, given, d_rows, *geometry)
+        if np.any(got) and padding and same(got, narrow(d_rows, *geometry), tolerance):
+            raise Wrong(
+                f"{given} what fell on the border is lost in the wrong place",
+                "the windows were laid on an image without its border, so they lie `padding` too far down and right",
+                "collect in an array of zeros WITH a border, and cut the border off at the end",
+            )
+        if np.any(right) and not np.any(got):
+            raise Wrong(
+                f"{given} all is 0",
+                "the array of zeros was never filled: a slice that is copied or computed with is no window any more",
+                "add to the slice in place, d_padded[...] += ...",
+            )
+        compare(given, got, right.astype(x.dtype), mistakes, tolerance)
+    return "It is the gradient of im2col: what was copied is summed."
+
+
+def narrow(d_rows, shape, k, stride, padding):
+    """col2im into an image without a border; what sticks out at the end is lost."""
+    whole = spread(d_rows, shape, k, stride, padding, crop=False)
+    return whole[:, : shape[1], : shape[2]]
+
+
+def gradient_of_x(answer):
+    rng = np.random.default_rng()
+    for dtype, (k, padding) in itertools.product(TOLERANCES, [(3, 1), (3, 0), (2, 0), (2, 1), (1, 0), (5, 2), (4, 1)]):
+        x_shape, weight = (2, 6, 7, 2), rng.normal(size=(k, k, 2, 3)).astype(dtype)
+        h_out, w_out = (length + 2 * padding - k + 1 for length in x_shape[1:3])
+        g = rng.normal(size=(2, h_out, w_out, 3)).astype(dtype)
+        rows = g.reshape(-1, 3).astype(float) @ weight.reshape(-1, 3).T.astype(float)
+        right = spread(rows, x_shape, k, 1, padding)
+        given = f"For g {g.shape}, weight {weight.shape}, padding {padding}:"
+        swapped, border = weight.swapaxes(2, 3), k - 1 - padding
+        try:
+            got = call(answer, g, weight, padding)
+        except Wrong as wrong:
+            raise explain_challenge(given, wrong) from wrong
+        mistakes = [
+            (
+                convolve(g, swapped, 1, border),
+                "the kernel is not turned",
+                "y[i] holds x[i + a] * w[a], so x[i] went into y[i - a]: the way back walks the other way",
+                "a kernel turned by 180 degrees reads from the last number to the first, down AND across",
+            ),
+            (
+                convolve(g, swapped[::-1], 1, border),
+                "the kernel is turned down, but not across",
+                "both directions are turned",
+                "two axes of weight",
+            ),
+            (
+                convolve(g, swapped[:, ::-1], 1, border),
+                "the kernel is turned across, but not down",
+                "both directions are turned",
+                "two axes of weight",
+            ),
+            (
+                convolve(g, swapped.swapaxes(0, 1), 1, border),
+                "the kernel is transposed",
+                "turning by 180 degrees is another thing than exchanging down and across",
+                "a kernel turned by 180 degrees reads from the last number to the first",
+            ),
+            *(
+                (
+                    convolve(g, swapped[::-1, ::-1], 1, other),
+                    f"the result is {convolve(g, swapped[::-1, ::-1], 1, other).shape[1:3]} pixels; x has "
+                    f"{x_shape[1:3]}",
+                    "with this padding the convolution does not give back the size of x",
+                    "which padding turns output_length(H, k, 1, padding) pixels into H again?",
+                )
+                for other in {0, padding, k - 1, k // 2, k - padding} - {border}
+            ),
+        ]
+        compare(given, got, right.astype(dtype), mistakes, TOLERANCES[dtype])
+    return "So a machine that convolves fast also learns fast."
+
+
+def explain_challenge(given, wrong):
+    """The Wrong for an error inside conv()."""
+    if "matmul" in wrong.what or "mismatch" in wrong.what:
+        return Wrong(
+            f"{given} {wrong.what}",
+            "g has C_out channels, and the result shall have C_in: the kernel's channels must change their roles",
+            "which axes of weight are C_in and C_out? They change places",
+        )
+    if "reshape" in wrong.what or "larger than input" in wrong.what or "negative" in wrong.what:
+        return Wrong(
+            f"{given} {wrong.what}",
+            "conv() got a shape or a padding that fits nothing; a padding cannot be negative",
+            "print the shapes of g, of your kernel, and the padding",
+        )
+    return wrong
+
+
+JUDGES = {
+    "04.1": output_length,
+    "04.2": conv_by_taps,
+    "04.3": im2col,
+    "04.4": col2im,
+    "04.5": gradient_of_x,
+}
+HINTS = {
+    "04.1": [
+        "How long is the row once the border lies round it? Mind the word 'each'.",
+        "How far can the kernel move in it from its first place, before its end meets the end of the row?",
+        "How many whole steps of `stride` pixels is that? And the first window was there before any step.",
+    ],
+    "04.2": [
+        "Start with the padded image, an array of zeros for the result, and two loops: for a, for b.",
+        "Which pixels does tap (0, 0) meet with stride 2? Rows 0, 2, 4, ... H_out of them. And tap (1, 0)?",
+        "A slice has a start, an end and a step. The end is where it matters: all taps need the same number of rows.",
+        "(N, H_out, W_out, C_in) @ (C_in, C_out) is allowed: @ works on the last axis, for all pixels at once.",
+    ],
+    "04.3": [
+        "The cell above shows all windows of stride 1. Which of them remain with stride 2?",
+        "Number the axes of the view from 0 to 5. In which order do you want them, if a row is to list down, across, "
+        "channel?",
+        "transpose first. Then reshape(-1, ...): how many numbers are in a row?",
+    ],
+    "04.4": [
+        "Give the rows their axes back: (N, H_out, W_out, k, k, C).",
+        "Where to collect? In zeros of the PADDED shape; the border's share is thrown away at the end.",
+        "The loops are those of 04.2. There tap (a, b) read from a slice; here it adds to the same slice.",
+    ],
+}
