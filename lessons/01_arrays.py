@@ -136,11 +136,10 @@ print("one value:", photo[place], "+ 100 =", brighter[place])
 # Exercise 01.1
 def brighten(image, amount):
     """Add amount (-255 to 255) to a uint8 image. What leaves 0..255 stays at the border. Returns uint8."""
-    # Hint: image.astype(np.int16) has room; np.clip(values, 0, 255) cuts off; then back to np.uint8.
 
 
 # %%
-check("01.1", brighten)
+brighten = check("01.1", brighten)
 
 # %% [markdown]
 # ## 4. One line in place of three loops
@@ -257,11 +256,10 @@ for count in (8, 3):
 # Exercise 01.2
 def centre(images):
     """float32 (N, H, W, 3): subtract from each photo its mean over all its pixels and channels."""
-    # Hint: .mean(..., keepdims=True) leaves axes of length 1, so that the shape becomes (N, 1, 1, 1).
 
 
 # %%
-check("01.2", centre)
+centre = check("01.2", centre)
 
 # %% [markdown]
 # ## 7. The other order: NCHW
@@ -306,11 +304,10 @@ print("16 new channels for each pixel:", mixed.reshape(8, 64, 64, 16).shape)
 # Exercise 01.3
 def from_torch(images):
     """(N, C, H, W) -> (N, H, W, C)."""
-    # Hint: transpose takes, for each new axis, the number of the old one.
 
 
 # %%
-check("01.3", from_torch)
+from_torch = check("01.3", from_torch)
 
 # %% [markdown]
 # ## 8. Broadcasting backwards
@@ -347,12 +344,10 @@ print("to (128, 1, 1):", sum_to_by_loops(wishes, (128, 1, 1)).shape)
 # Exercise 01.4
 def sum_to(wishes, shape):
     """Sum an array back to `shape`, from which it was broadcast. No loop over elements."""
-    # Hint: collect the numbers of all axes to sum in a tuple, call wishes.sum(axis=...) once, and let
-    # .reshape(shape) bring back the axes of length 1.
 
 
 # %%
-check("01.4", sum_to)
+sum_to = check("01.4", sum_to)
 
 # %% [markdown]
 # Now open tinyhpe's own version. It is called `unbroadcast`. Each operation with two inputs uses it.
@@ -428,12 +423,10 @@ for device in ("cpu", "cuda"):
 # Exercise 01.5
 def fade(images):
     """float32 (N, H, W, 3): multiply column by column, by 1 at the left to 0.5 at the right."""
-    # Hint: xp.linspace(1, 0.5, how_many, dtype=...) makes the factors. Which shape do they need?
-    # And which dtype do they get if you do not ask for one?
 
 
 # %%
-check("01.5", fade)
+fade = check("01.5", fade)
 
 # %% [markdown]
 # ## What to remember

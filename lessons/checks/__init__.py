@@ -1,4 +1,4 @@
-"""The grader of the lessons: `from checks import check`."""
+"""The grader of the lessons: `from checks import check`. How it is used and extended: lessons/AUTHORS.md."""
 
 from checks.grader import check
 

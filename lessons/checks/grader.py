@@ -1,146 +1,142 @@
-"""check(): judge an answer at once, and say what is wrong, why, and what to try.
+"""check: judge an answer at once, say what is wrong, why, and what to try, and let the notebook go on.
 
-The judges of lesson 2 are in lesson_02.py, and so on. A judge is a function that takes the student's
-answer, raises Wrong where it is not right, and returns one sentence for when it is.
+The judges of lesson 2 are in lesson_02.py, and so on: JUDGES and HINTS, exercise by exercise.
 """
 
+import copy
 import importlib
-import pathlib
-import textwrap
-import traceback
+import sys
 
-import numpy as np
+from checks import answers, judging, sources
+from checks.display import show
+from checks.judging import Wrong, explain
 
-results = {}  # exercise -> whether its last check passed; the tests read it
+verdicts = {}  # exercise -> "right", "wrong" or "untouched"; the tests read it
+ours = []  # functions and classes that stand in for wrong answers
 
 
-class Wrong(Exception):
-    """An answer that is not right.
+class Check:
+    """The object `check` of every lesson.
 
-    Args:
-        what: what was seen, with numbers.
-        why: the cause, as far as it can be guessed.
-        hint: what to try; never the whole answer.
+    Attributes:
+        case: the smallest input that failed in the last check: case.inputs, case.got, case.expected.
     """
 
-    def __init__(self, what, why, hint):
-        super().__init__(what)
-        self.what, self.why, self.hint = what, why, hint
+    case = None
 
+    def __init__(self):
+        self.last, self.hints_given = None, {}
 
-def check(number, answer):
-    """Judge the answer to an exercise, print the verdict, and return whether it is right.
+    def __call__(self, number, answer):
+        """Judge the answer to an exercise, show the verdict, and return what later cells shall use.
 
-    Args:
-        number: the exercise, such as "02.1".
-        answer: your function or class.
-    """
-    judges = importlib.import_module(f"checks.lesson_{number[:2]}").JUDGES
-    if number not in judges:
-        raise ValueError(f"there is no exercise {number!r}; lesson {number[:2]} has {', '.join(judges)}")
-    try:
-        if not callable(answer):
-            raise Wrong(
-                f"this is a {type(answer).__name__}, not a function or a class",
-                "check() calls your function itself, with its own data",
-                'give its name without brackets, as in check("01.1", brighten)',
+        Args:
+            number: the exercise, such as "02.1".
+            answer: your function or class.
+
+        Returns:
+            The answer, if it is right; else the solution's, so that the notebook runs on.
+        """
+        judge, self.last = find(number, "JUDGES"), number
+        if any(answer is reference for reference in ours):
+            show(
+                "open",
+                f"{number}: this is our {answer.__name__}, which stands in for yours. Run the cell with your own "
+                "again, and then this one.",
             )
-        lesson_learned = judges[number](answer)
-    except Wrong as wrong:
-        print(f"{number} is not right yet.")
-        for label, text in [("What:", wrong.what), ("Why: ", wrong.why), ("Try: ", wrong.hint)]:
-            print(textwrap.fill(text, 100, initial_indent=f"  {label} ", subsequent_indent=" " * 8))
-        results[number] = False
-    else:
-        print(textwrap.fill(f"{number} is right. {lesson_learned}", 100))
-        results[number] = True
-    return results[number]
+            return answer
+        try:
+            if not callable(answer):
+                raise Wrong(
+                    f"this is a {type(answer).__name__}, not a function or a class",
+                    "check() calls your function itself, with its own data",
+                    f'give its name without brackets, as in check("{number}", name)',
+                )
+            lesson_learned = judge(answer)
+        except Wrong as wrong:
+            return self.refuse(number, answer, wrong, sys._getframe(1).f_globals)
+        except Exception as error:  # an answer so odd that the judge itself stumbles
+            return self.refuse(number, answer, explain(error), sys._getframe(1).f_globals)
+        self.case, verdicts[number] = None, "right"
+        answers.record(number, "right")
+        show("right", f"{number} is right. {lesson_learned}")
+        return answer
+
+    def refuse(self, number, answer, wrong, namespace):
+        """Show what is wrong and return the solution's function or class."""
+        self.case = copy.copy(judging.case)
+        try:
+            reference = sources.define(sources.solution_of(number), f"solution {number}", namespace)
+            untouched = sources.is_stub(answer, sources.define(sources.stub_of(number), "stub", namespace))
+        except Exception as error:
+            show(
+                "wrong",
+                f"{number} cannot be judged here: {type(error).__name__}: {error}. A name that a cell above "
+                "defines is missing or means something else now. Restart the kernel, and run all cells above.",
+            )
+            return answer
+        ours.append(reference)
+        verdicts[number] = "untouched" if untouched else "wrong"
+        if untouched:
+            show(
+                "open",
+                f"{number} is still to be done; until then the notebook goes on with our {reference.__name__}.",
+            )
+            return reference
+        answers.record(number, "wrong", wrong.why)
+        rows = [("What", wrong.what), ("Why", wrong.why), ("Try", wrong.hint)]
+        show("wrong", f"{number} is not right yet; the notebook goes on with our {reference.__name__}.", rows)
+        return reference
+
+    def hint(self, number=None):
+        """Show the next hint for an exercise, by default the one that was checked last."""
+        number = number or self.last
+        if number is None:
+            return show("open", 'Which exercise? For example: check.hint("02.1")')
+        hints = find(number, "HINTS")
+        given = self.hints_given.get(number, 0)
+        if not hints:
+            return show("open", f"{number} is a challenge: no hints. You know all that it needs.")
+        if given == len(hints):
+            return show(
+                "open",
+                f"{number}: that were all {given} hints. Explain the exercise to somebody, and say where you are "
+                f'stuck. After that: check.solution("{number}")',
+            )
+        self.hints_given[number] = given + 1
+        answers.record(number, "hint", str(given + 1))
+        return show("open", f"{number}, hint {given + 1} of {len(hints)}: {hints[given]}")
+
+    def solution(self, number):
+        """Print a solution. It is noted in answers.jsonl that you looked."""
+        find(number, "JUDGES")
+        answers.record(number, "solution")
+        print(sources.solution_of(number))
+
+    def progress(self):
+        """List the exercises of this lesson: not touched, wrong, right."""
+        lesson = (self.last or max(verdicts, default="01.1"))[:2]
+        states = dict.fromkeys(importlib.import_module(f"checks.lesson_{lesson}").JUDGES, "not touched")
+        for entry in answers.history:
+            if entry["exercise"] in states and entry["verdict"] in ("right", "wrong"):
+                states[entry["exercise"]] = entry["verdict"]
+        right = sum(state == "right" for state in states.values())
+        rows = list(states.items())
+        show("right" if right == len(states) else "open", f"Lesson {lesson}: {right} of {len(states)} right", rows)
+
+    def reveal(self, guess, truth):
+        """Show a guess from a predict cell beside what came out."""
+        truth = f"{truth:.4g}" if isinstance(truth, float) else truth
+        said = "You wrote no guess" if guess is None else f"You guessed {guess}"
+        show("open", f"{said}; it is {truth}.")
 
 
-def call(function, *inputs):
-    """Call the student's function with copies of arrays; an exception or None becomes Wrong."""
-    try:
-        output = function(*[value.copy() if isinstance(value, np.ndarray) else value for value in inputs])
-    except Wrong:  # raised by an input that watches over how it is used
-        raise
-    except Exception as error:  # whatever the student's code raises is an answer to explain
-        raise explain(error) from error
-    if output is None:
-        raise Wrong(
-            "it returns None, that is, nothing",
-            "the exercise is not done yet, or the last line computes the result but does not return it",
-            "write the body of the function and end it with `return ...`",
-        )
-    return output
+def find(number, table):
+    """What the lesson's JUDGES or HINTS hold for an exercise, or None."""
+    lesson = importlib.import_module(f"checks.lesson_{number[:2]}")
+    if number not in lesson.JUDGES:
+        raise ValueError(f"there is no exercise {number!r}; lesson {number[:2]} has {', '.join(lesson.JUDGES)}")
+    return getattr(lesson, table).get(number)
 
 
-def explain(error):
-    """Turn an exception of the student's code into Wrong: which line, and what it means."""
-    ours = str(pathlib.Path(__file__).parent)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
-    place = f", in line {frames[0].lineno} of your cell: {frames[0].line or ''}" if frames else ""
-    meanings = {
-        RecursionError: "a function called itself more often than Python allows, which is about 1,000 times",
-        NameError: "a name is used that nothing has defined: a typing error, or a cell above was not run",
-        AttributeError: "an object is asked for something that it does not have",
-        TypeError: "a function got something of another kind, or another number of arguments, than it takes",
-        ValueError: "the kind is right and the value is not; with arrays, most often two shapes do not fit",
-    }
-    why = next((text for kind, text in meanings.items() if isinstance(error, kind)), "see the message above")
-    return Wrong(
-        f"it stops with {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}",
-        why,
-        "call your function in a cell of its own with a small example, and print the shapes on the way",
-    )
-
-
-def same(got, expected, tolerance=1e-6):
-    """Whether two arrays agree in shape and, relative to the largest value, in content."""
-    got, expected = np.asarray(got), np.asarray(expected)
-    if got.shape != expected.shape or got.dtype.kind not in "biufc":
-        return False
-    scale = max(1.0, float(np.abs(expected).max(initial=0)))
-    return bool((np.abs(got.astype(complex) - expected) <= tolerance * scale).all())  # a NaN is not the same
-
-
-def compare(
-    given, got, expected, mistakes=(), tolerance=1e-6, hint="compute one element by hand and compare", rough=None
-):
-    """Raise Wrong unless `got` equals `expected` in kind, shape, dtype and value.
-
-    Args:
-        given: the input in words, to begin the explanation with.
-        got: what the student's function returned.
-        expected: the right array.
-        mistakes: for each typical mistake (the array that it gives, what, why, hint).
-        tolerance: allowed error, relative to the largest expected value (or 1).
-        hint: what to try where no typical mistake fits.
-        rough: the tolerance for recognising mistakes, where it is another one.
-    """
-    rough = tolerance if rough is None else rough
-    for result, what, why, try_this in mistakes:
-        if same(got, result, rough) and not same(result, expected, rough):
-            raise Wrong(f"{given} {what}", why, try_this)
-    if not isinstance(got, (np.ndarray, np.generic, float, int)):
-        raise Wrong(f"{given} it returns a {type(got).__name__}", "the answer is to be an array", hint)
-    got = np.asarray(got)
-    if got.shape != expected.shape:
-        raise Wrong(
-            f"{given} the result has the shape {got.shape}; it should have {expected.shape}",
-            "an axis is lost, added, or in another place",
-            "print the shape after every line; keepdims=True keeps an axis, x[None] and x[:, None] add one",
-        )
-    if not same(got, expected, tolerance):
-        place = np.unravel_index(np.abs(got.astype(complex) - expected).argmax(), expected.shape)
-        where = f"at {[int(i) for i in place]} " if expected.shape else ""
-        raise Wrong(
-            f"{given} the result {where}is {got[place]:.7g}; it should be {expected[place]:.7g}",
-            "this is none of the mistakes that this check knows",
-            hint,
-        )
-    if got.dtype != expected.dtype:
-        raise Wrong(
-            f"{given} the values are right, but the dtype is {got.dtype}; it should be {expected.dtype}",
-            "arithmetic with another dtype changes it, and nobody says so",
-            f"end with .astype(np.{expected.dtype}), or keep foreign dtypes out of the arithmetic",
-        )
+check = Check()

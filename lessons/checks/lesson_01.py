@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from checks.grader import Wrong, call, compare
+from checks.judging import Wrong, call, compare
 from checks.pretend_gpu import PretendArray, pretend_gpu
 
 
@@ -196,3 +196,35 @@ def fade(answer):
 
 
 JUDGES = {"01.1": brighten, "01.2": centre, "01.3": from_torch, "01.4": sum_to, "01.5": fade}
+
+HINTS = {
+    "01.1": [
+        "Where does 200 + 100 go wrong: in the addition, or later? So what has to come before the addition?",
+        "image.astype(...) gives a wider type. Which one holds negative numbers, too?",
+        "After the addition the values may lie outside 0..255. NumPy has a function that cuts off; look at "
+        "help(np.clip). Going back to uint8 comes last.",
+    ],
+    "01.2": [
+        "How many means are there for a batch of N photos? Over which of the four axes do you average?",
+        "The means have the shape (N,). With which axis of the photos would they line up, and with which should "
+        "they?",
+        "help(np.mean): one of its arguments leaves axes of length 1 where it has averaged.",
+    ],
+    "01.3": [
+        "Write the old order with numbers below it: N 0, C 1, H 2, W 3. Now write the new order, with the same "
+        "numbers.",
+        "Section 7 has shown two functions. Only one of them moves axes.",
+    ],
+    "01.4": [
+        "Take wishes of shape (4, 5, 3) and shape (5, 1). Which axes of wishes were made by broadcasting?",
+        "Some axes are missing in front; how many? Others have length 1 in `shape`; what is their number in "
+        "wishes?",
+        ".sum takes a tuple of axes. It removes them, though `shape` wants some of them back, with length 1: "
+        "what brings a length-1 axis back without moving anything?",
+    ],
+    "01.5": [
+        "How many factors are there, and which shape must they have to line up with the columns?",
+        "Where does the array of factors live? Who decides it: you, or the images?",
+        "print the dtype of your factors, and that of your result.",
+    ],
+}

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from checks.grader import Wrong, call, compare, explain
+from checks.judging import Wrong, call, compare, explain
 from tinyhpe import Tensor
 
 
@@ -264,3 +264,31 @@ def step_mistakes(number, before, gradient, rate, momentum):
 
 
 JUDGES = {"02.1": relu, "02.2": order_without_recursion, "02.3": tanh, "02.4": momentum_step}
+
+HINTS = {
+    "02.1": [
+        "How many inputs has relu, and what is its local derivative: for a = 2, for a = -3?",
+        "Start from a copy of __mul__. Which parts of it speak about the second input?",
+        "push adds (incoming gradient) * (local derivative) to the gradient of the input. The local derivative is "
+        "1 or 0; a comparison can say which.",
+    ],
+    "02.2": [
+        "Play it with f(g(x)) + x on paper. What is on the stack at the start? What is pushed at the first look "
+        "at a value?",
+        "Before the inputs go on the stack, the value itself has to wait below them, with a note that the next "
+        "look is the second.",
+        "When is a value to be skipped? Not when it waits on the stack, since a longer path may still lead to "
+        "it; but when it was looked at before.",
+    ],
+    "02.3": [
+        "What does backward need that only forward knows? Where do you keep it, so that two objects of the "
+        "class do not share it?",
+        "Chain rule: what comes in, times the local derivative. The text above states the local derivative.",
+    ],
+    "02.4": [
+        "Two lines of the rule, for each parameter: first the velocity, then the parameter.",
+        "The caller must see the new velocity. Which of these changes the caller's list: v = ..., or "
+        "velocities[i] = ...?",
+        "Look at the training loop of section 8: how does it move a parameter, and what does it do last?",
+    ],
+}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from checks.grader import Wrong, call, compare, explain, same
+from checks.judging import Wrong, call, compare, explain, same
 from tinyhpe.checks import check_op
 from tinyhpe.gradcheck import GradientError
 from tinyhpe.tensor import Op
@@ -199,3 +199,24 @@ def softmax(answer):
 
 
 JUDGES = {"03.1": central_slopes, "03.2": complex_slopes, "03.3": is_kink, "03.4": softmax}
+
+HINTS = {
+    "03.1": [
+        "Where does slopes_of_the_sum turn the outputs into one number? What is the number now?",
+        "cotangent has the shape of the outputs. One factor for each of them, before they are summed.",
+    ],
+    "03.2": [
+        "Which line of exercise 03.1 nudges x? In which direction does it nudge now, and can the array hold that?",
+        "There is only one side, so only one evaluation. In which part of the complex result is the slope?",
+    ],
+    "03.3": [
+        "Write the slope to the left and that to the right. Their difference depends on h: make it a function.",
+        "Ask it for h and for h / 2. What is the second, compared with the first, on a smooth curve? At a kink?",
+        "A straight line: both differences are rounding. Which size can you be sure that rounding stays below? "
+        "And which sign may the difference have?",
+    ],
+    "03.4": [
+        "Call check_op(Softmax), and read the first element that is wrong.",
+        "In y * (g - s), what is the shape of s for x of shape (3, 4)? Which axis is summed, and which one stays?",
+    ],
+}

@@ -1,0 +1,189 @@
+"""What judges are written with: Wrong, call() and compare().
+
+A judge is a function that takes the student's answer, raises Wrong where it is not right, and returns one sentence
+for when it is. Cases go from small to large, so that the first that fails is the smallest.
+"""
+
+import pathlib
+import traceback
+from types import SimpleNamespace
+
+import numpy as np
+
+UNKNOWN = "this is none of the mistakes that this check knows"
+case = SimpleNamespace(
+    inputs=None, got=None, expected=None
+)  # of the last call; check.case is a copy when it fails
+
+
+class Wrong(Exception):
+    """An answer that is not right.
+
+    Args:
+        what: what was seen, with numbers.
+        why: the cause, as far as it can be guessed; always the same words for the same mistake, since
+            `tinyhpe class` counts them.
+        hint: what to try; never the whole answer.
+    """
+
+    def __init__(self, what, why, hint):
+        super().__init__(what)
+        self.what, self.why, self.hint = what, why, hint
+
+
+def call(function, *inputs, changes=False):
+    """Call the student's function with copies of the inputs; an exception, None, or a changed input becomes Wrong.
+
+    Args:
+        changes: whether the function is meant to change its inputs (and may return None); then it gets the
+            inputs themselves.
+    """
+    given = inputs if changes else copied(inputs)
+    case.inputs, case.got, case.expected = copied(inputs), None, None
+    try:
+        output = case.got = function(*given)
+    except Wrong:  # raised by an input that watches over how it is used
+        raise
+    except Exception as error:  # whatever the student's code raises is an answer to explain
+        raise explain(error) from error
+    if changes:
+        return output
+    if output is None:
+        raise Wrong(
+            "it returns None, that is, nothing",
+            "the exercise is not done yet, or the last line computes the result but does not return it",
+            "write the body of the function and end it with `return ...`",
+        )
+    for number, (before, after) in enumerate(zip(case.inputs, given, strict=True)):
+        if not unchanged(before, after):
+            raise Wrong(
+                f"the array that it was given (input {number}) is another one after the call",
+                "the function works in place: += or [...] = on an input, or a view of it, changes the caller's own",
+                "make a new array: a = a + b does, a += b does not; a.copy() if you want to fill one",
+            )
+    return output
+
+
+def copied(value):
+    """Copy arrays, those in lists and tuples too; leave the rest as it is."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(copied, value))
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def unchanged(before, after):
+    """Whether an input (an array, or a list or tuple of them; of other things nothing is known) is as it was."""
+    if isinstance(before, np.ndarray):
+        return np.array_equal(before, after, equal_nan=before.dtype.kind in "fc")
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(unchanged, before, after))
+    return True
+
+
+def explain(error):
+    """Turn an exception of the student's code into Wrong: which line, and what it means."""
+    ours = str(pathlib.Path(__file__).parent)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
+    place = f", in line {frames[0].lineno} of your cell: {frames[0].line or ''}" if frames else ""
+    meanings = {
+        RecursionError: "a function called itself more often than Python allows, which is about 1,000 times",
+        NotImplementedError: "a function that is still to be written was called",
+        UnboundLocalError: "a name is used before it has a value: assigning to a name inside a function "
+        "makes it local to the whole function",
+        NameError: "a name is used that nothing has defined: a typing error, or a cell above was not run",
+        AttributeError: "an object is asked for something that it does not have",
+        IndexError: "an array or list is asked for an element that it does not have",
+        KeyError: "a dictionary is asked for a key that it does not have",
+        ZeroDivisionError: "something is divided by 0",
+        TypeError: "a function got something of another kind, or another number of arguments, than it takes",
+        ValueError: "the kind is right and the value is not; with arrays, most often two shapes do not fit",
+    }
+    why = next((text for kind, text in meanings.items() if isinstance(error, kind)), "see the message above")
+    return Wrong(
+        f"it stops with {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}",
+        why,
+        "call your function in a cell of its own with a small example, and print the shapes on the way",
+    )
+
+
+def same(got, expected, tolerance=1e-6):
+    """Whether two arrays agree in shape and, relative to the largest value, in content."""
+    got, expected = np.asarray(got), np.asarray(expected)
+    if got.shape != expected.shape or got.dtype.kind not in "biufc":
+        return False
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    return bool((np.abs(got.astype(complex) - expected) <= tolerance * scale).all())  # a NaN is not the same
+
+
+def compare(
+    given,
+    got,
+    expected,
+    mistakes=(),
+    tolerance=1e-6,
+    hint="compute one element of check.case by hand, and compare",
+    rough=None,
+):
+    """Raise Wrong unless `got` equals `expected` in kind, shape, dtype and value.
+
+    Args:
+        given: the input in words, to begin the explanation with.
+        got: what the student's function returned.
+        expected: the right array.
+        mistakes: for each typical mistake (the array that it gives, what, why, hint).
+        tolerance: allowed error, relative to the largest expected value (or 1).
+        hint: what to try where no typical mistake fits.
+        rough: the tolerance for recognising mistakes, where it is another one.
+    """
+    expected = np.asarray(expected)
+    case.got, case.expected = got, expected
+    rough = tolerance if rough is None else rough
+    for result, what, why, try_this in mistakes:
+        if same(got, result, rough) and not same(result, expected, rough):
+            raise Wrong(f"{given} {what}", why, try_this)
+    if not isinstance(got, (np.ndarray, np.generic, float, int)):
+        raise Wrong(f"{given} it returns a {type(got).__name__}", "the answer is to be an array", hint)
+    got = np.asarray(got)
+    if got.shape != expected.shape:
+        raise Wrong(
+            f"{given} the result has the shape {got.shape}; it should have {expected.shape}",
+            "an axis is lost, added, or in another place",
+            "print the shape after every line; keepdims=True keeps an axis, x[None] and x[:, None] add one",
+        )
+    if not same(got, expected, tolerance):
+        judge_values(given, got, expected, tolerance, hint)
+    if got.dtype != expected.dtype:
+        raise Wrong(
+            f"{given} the values are right, but the dtype is {got.dtype}; it should be {expected.dtype}",
+            "arithmetic with another dtype changes it, and nobody says so",
+            f"end with .astype(np.{expected.dtype}), or keep foreign dtypes out of the arithmetic",
+        )
+
+
+def judge_values(given, got, expected, tolerance, hint):
+    """Explain wrong values of the right shape by what is wrong anywhere: NaN, a sign, a factor, a constant."""
+    if not np.isfinite(got).all():
+        raise Wrong(
+            f"{given} {int((~np.isfinite(got)).sum())} of {got.size} values are NaN or infinite",
+            "somewhere 0 is divided by 0, or a logarithm or root is taken of what has none, or numbers overflow",
+            "print the largest and smallest value after every line",
+        )
+    if np.any(expected) and same(-got, expected, tolerance):
+        raise Wrong(
+            f"{given} every value has the wrong sign",
+            "a minus too many, or the two sides of a difference are exchanged",
+            "look at one value: should it be above or below 0?",
+        )
+    if expected.size > 1 and np.all(np.abs(expected) > 1e-9):
+        ratio = float(np.median((got / expected).real))
+        if ratio and same(got, ratio * expected, tolerance):
+            raise Wrong(
+                f"{given} every value is {ratio:.6g} times what it should be",
+                "a constant factor is wrong: a division or a multiplication is missing, or is one too many",
+                f"where does a {max(ratio, 1 / ratio, key=abs):.6g} come from in your code?",
+            )
+    place = np.unravel_index(np.abs(got.astype(complex) - expected).argmax(), expected.shape)
+    where = f"at {[int(i) for i in place]} " if expected.shape else ""
+    raise Wrong(
+        f"{given} the result {where}is {got[place]:.7g}; it should be {expected[place]:.7g}", UNKNOWN, hint
+    )
