@@ -220,7 +220,8 @@ for stride, padding in ((1, 0), (1, 1), (2, 1)):
 # first. How many times as long as your single product do the loops need: 10, 100, 1,000 times?
 
 # %%
-guess = None  # your guess: a number in place of None
+# Predict
+my_ratio = None  # your guess, a number: how many times as long do the loops need?
 
 # %%
 rng = np.random.default_rng(1)
@@ -247,11 +248,16 @@ def seconds_for(way, images, repeats):
 
 
 seconds = {"loops": 8 * seconds_for(conv_by_loops, x[:1], 1)}  # eight times the time for one photo
-for name, way in (("taps", conv_by_taps), ("im2col", conv), ("library, plain", library_plain), ("library", library)):
+for name, way in (
+    ("taps", conv_by_taps),
+    ("im2col", conv),
+    ("library, plain", library_plain),
+    ("library", library),
+):
     seconds[name] = seconds_for(way, x, 8)
 for name, value in seconds.items():
     print(f"{name:14} {1000 * value:8.2f} ms")
-check.reveal(guess, round(seconds["loops"] / seconds["im2col"]))
+check.reveal(my_ratio, round(seconds["loops"] / seconds["im2col"]))
 fig, ax = plt.subplots(figsize=(8, 3))
 ax.barh(list(seconds)[::-1], [1000 * value for value in seconds.values()][::-1], log=True)
 ax.set(xlabel="milliseconds, each line ten times the one before", title="The same 42 million multiplications")
@@ -362,7 +368,7 @@ for name, (ours, theirs) in pairs.items():
     print(f"{name:14} largest value {np.abs(theirs).max():8.1f}, you differ by {np.abs(ours - theirs).max():.0e}")
 
 # %% [markdown]
-# ## 8. What the shipped network sees first
+# ## 8. Payoff: what the shipped network sees first
 #
 # tinyhpe ships a trained network. Its first layer is a convolution with kernels of 7 x 7 x 3 numbers,
 # which nobody chose: they were learned. Let **your** function run them over a head.
@@ -375,7 +381,9 @@ seen = unvaried(head.image[None], model.input_size)
 maps = conv(seen, first.weight.data, first.stride, first.padding)
 theirs = model.backbone.conv1(Tensor(seen)).data
 print("weights", first.weight.shape, " maps", maps.shape)
-print(f"largest value {np.abs(theirs).max():.1f}, you differ from the network by {np.abs(maps - theirs).max():.0e}")
+print(
+    f"largest value {np.abs(theirs).max():.1f}, you differ from the network by {np.abs(maps - theirs).max():.0e}"
+)
 
 # %%
 count = maps.shape[3]

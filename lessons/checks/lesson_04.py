@@ -4,18 +4,25 @@ import itertools
 
 import numpy as np
 
-from checks.judging import Wrong, call, compare, same
+from checks.judging import UNKNOWN, Wrong, call, case, compare, same
 
 GEOMETRIES = [(3, 1, 0), (3, 1, 1), (3, 2, 0), (3, 2, 1), (2, 1, 1), (4, 3, 2), (1, 2, 0)]  # k, stride, padding
 TOLERANCES = {np.float64: 1e-9, np.float32: 1e-5}
 
 
 def output_length(answer):
-    for length, kernel, stride, padding in [(7, 3, 2, 0), (7, 3, 1, 0), (8, 3, 2, 0), (7, 3, 1, 1), (5, 2, 3, 2)] + [
-        *itertools.product((6, 11, 20), (1, 2, 5), (1, 2, 3), (0, 1, 2))
-    ]:
-        right = sum(1 for start in range(0, length + 2 * padding, stride) if start + kernel <= length + 2 * padding)
+    for length, kernel, stride, padding in [
+        (7, 3, 2, 0),
+        (7, 3, 1, 0),
+        (8, 3, 2, 0),
+        (7, 3, 1, 1),
+        (5, 2, 3, 2),
+    ] + [*itertools.product((6, 11, 20), (1, 2, 5), (1, 2, 3), (0, 1, 2))]:
+        right = sum(
+            1 for start in range(0, length + 2 * padding, stride) if start + kernel <= length + 2 * padding
+        )
         got = call(answer, length, kernel, stride, padding)
+        case.expected = right
         given = f"For {length} pixels, kernel {kernel}, stride {stride}, padding {padding}"
         if not isinstance(got, (int, np.integer)):
             raise Wrong(
@@ -57,7 +64,11 @@ def explain_length(given, got, length, kernel, stride, padding):
             "the padding is counted once; there is a border on each side",
             "how long is the row, with its border at both ends?",
         ),
-        ((length - kernel) // stride + 1, "the padding plays no part", "the border makes the row longer: by how much?"),
+        (
+            (length - kernel) // stride + 1,
+            "the padding plays no part",
+            "the border makes the row longer: by how much?",
+        ),
         (
             (length + 2 * padding - kernel + 1) // stride,
             "the + 1 stands inside the division. There it is lost whenever the last step is not a whole one",
@@ -95,7 +106,7 @@ def explain_length(given, got, length, kernel, stride, padding):
         return Wrong(given, "that is the length of the padded row", "where can a kernel begin in it?")
     return Wrong(
         given,
-        "this is none of the mistakes that this check knows",
+        UNKNOWN,
         "draw this row with its border, and lay the kernel on it, window by window",
     )
 
@@ -334,7 +345,12 @@ def judge_matrix(given, got, right):
             "a matrix has two: the windows, and the numbers of each",
             "end with one reshape",
         )
-    if shape and len(shape) == 2 and shape[0] * shape[1] == right.size and shape not in (right.shape, right.T.shape):
+    if (
+        shape
+        and len(shape) == 2
+        and shape[0] * shape[1] == right.size
+        and shape not in (right.shape, right.T.shape)
+    ):
         raise Wrong(
             f"{given} the matrix is {shape}; it should be {right.shape}",
             "the numbers are there, but cut into rows of another length",
@@ -457,7 +473,9 @@ def narrow(d_rows, shape, k, stride, padding):
 
 def gradient_of_x(answer):
     rng = np.random.default_rng()
-    for dtype, (k, padding) in itertools.product(TOLERANCES, [(3, 1), (3, 0), (2, 0), (2, 1), (1, 0), (5, 2), (4, 1)]):
+    for dtype, (k, padding) in itertools.product(
+        TOLERANCES, [(3, 1), (3, 0), (2, 0), (2, 1), (1, 0), (5, 2), (4, 1)]
+    ):
         x_shape, weight = (2, 6, 7, 2), rng.normal(size=(k, k, 2, 3)).astype(dtype)
         h_out, w_out = (length + 2 * padding - k + 1 for length in x_shape[1:3])
         g = rng.normal(size=(2, h_out, w_out, 3)).astype(dtype)

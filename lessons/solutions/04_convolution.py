@@ -45,7 +45,9 @@ def col2im(d_rows, shape, k, stride=1, padding=0):
     d_padded = pad(np.zeros(shape, d_rows.dtype), padding)
     for a in range(k):
         for b in range(k):
-            d_padded[:, a : a + stride * h_out : stride, b : b + stride * w_out : stride] += d_windows[:, :, :, a, b]
+            d_padded[:, a : a + stride * h_out : stride, b : b + stride * w_out : stride] += d_windows[
+                :, :, :, a, b
+            ]
     return d_padded[:, padding : padding + height, padding : padding + width]
 
 
