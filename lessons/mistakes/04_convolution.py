@@ -1,4 +1,4 @@
-# ruff: noqa: F811, F821  (the notebook defines the other names)
+# ruff: noqa: B018, F811, F821, RET503, RET504  (the notebook defines the other names)
 """Typical wrong answers of lesson 4. A heading holds the exercise, and what check() must say about the cell."""
 
 # %% 04.1: the kernel's own length is forgotten
@@ -71,11 +71,32 @@ def output_length(length, kernel, stride, padding):
     return round((length + 2 * padding - kernel) / stride) + 1
 
 
-# %% 04.1: windows that lie side by side
+# %% 04.1: as if windows lay side by side
 
 
 def output_length(length, kernel, stride, padding):
     return (length + 2 * padding) // kernel
+
+
+# %% 04.1: the division reaches only the kernel
+
+
+def output_length(length, kernel, stride, padding):
+    return length + 2 * padding - kernel // stride + 1
+
+
+# %% 04.1: is added to the number of windows
+
+
+def output_length(length, kernel, stride, padding):
+    return (length - kernel) // stride + 1 + 2 * padding
+
+
+# %% 04.1: kernel and stride are exchanged
+
+
+def output_length(length, kernel, stride, padding):
+    return (length + 2 * padding - stride) // kernel + 1
 
 
 # %% 04.2: turned by 180 degrees
@@ -378,7 +399,7 @@ def im2col(x, k, stride=1, padding=0):
     return windows.reshape(-1, k * k * x.shape[3])
 
 
-# %% 04.3: it stops with
+# %% 04.3: across columns and channels
 
 
 def im2col(x, k, stride=1, padding=0):
