@@ -38,9 +38,8 @@ RECORDED = {  # losses of ten steps
 }
 
 
-def model_in_float64(method):
-    """A method with its initial weights, in float64: there rounding is far below the tolerance on any machine."""
-    model = methods.build(method, seed=7)
+def in_float64(model):
+    """The model with weights and statistics in float64: there rounding is far below any tolerance."""
     for parameter in model.parameters():
         parameter.data = parameter.data.astype(np.float64)
     for module in model.modules():
@@ -64,7 +63,7 @@ def batches():
 
 @threadpool_limits.wrap(limits=1, user_api="blas")  # as in training
 def losses_of_ten_steps(method, stage):
-    model = model_in_float64(method)
+    model = in_float64(methods.build(method, seed=7))
     adam, losses = Adam(model.parameters(), lr=LEARNING_RATE), []
     for images, poses in batches():
         loss = model.loss(stage, Tensor(images), poses).sum()
@@ -84,7 +83,7 @@ def test_ten_steps_reproduce_the_recorded_losses(method, stage):
 def test_ten_steps_are_those_of_torch():
     import torch
 
-    backbone = model_in_float64("direct").backbone
+    backbone = in_float64(methods.build("direct", seed=7)).backbone
     state = {name: torch.tensor(array) for name, array in backbone.state_dict().items()}
     trained = [state[name].requires_grad_() for name, _ in backbone.named_parameters()]
     adam, losses = torch.optim.Adam(trained, lr=LEARNING_RATE), []

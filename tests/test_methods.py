@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from tinyhpe import methods
+from tinyhpe import methods, ops
+from tinyhpe.datasets.crops import HeadCrops
 from tinyhpe.datasets.preprocess import unvaried
 from tinyhpe.errors import InputError
+from tinyhpe.heads.shape import reference_landmarks
 from tinyhpe.methods.hopenet import HopeNet
+from tinyhpe.methods.quatnet import LIMITS, QUATERNION_WEIGHT, QuatNet
 from tinyhpe.methods.rotation import LEVEL, SiameseRotation, nearest_rotation
 from tinyhpe.methods.siamese import Siamese
-from tinyhpe.pose.angles import geodesic
+from tinyhpe.methods.two_branch import SiameseTwoBranch, two_branch_loss
+from tinyhpe.optim import Adam
+from tinyhpe.pose.angles import euler_to_matrix, geodesic, matrix_to_euler
 from tinyhpe.tensor import Tensor
+from tinyhpe.train import Settings
 from tinyhpe.weight_files import save_arrays
 
 
@@ -19,6 +25,14 @@ def some_crops(count, size=43):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, size, size, 3)).astype(np.uint8)
     return images, rng.uniform(-60, 60, (count, 3)).astype(np.float32)
+
+
+def labels(model, poses):
+    """The poses, or for methods that learn landmarks, those that our mean head has at these poses."""
+    if model.learns == "poses":
+        return poses
+    half, head = model.input_size / 2, reference_landmarks() @ euler_to_matrix(poses).swapaxes(1, 2)
+    return (half + half / 3 * head[..., :2] * (1, -1)).astype(np.float32)
 
 
 def seen(images):
@@ -74,6 +88,89 @@ def test_hopenet_answers_the_expected_angle_of_its_softmax():
     np.testing.assert_allclose(HopeNet(input_size=32).decode(logits.reshape(1, -1)), [[1.5, 4.5, 0.0]], atol=1e-9)
 
 
+def answering(model, outputs):
+    """The model, with a network that gives these outputs whatever it sees."""
+    model.forward = lambda images: Tensor(outputs.astype(np.float32))
+    return model
+
+
+def test_the_two_settings_of_hopenets_paper_weigh_the_squared_error_of_the_expected_angle():
+    images, poses = some_crops(4, 32)
+    outputs = np.random.default_rng(0).normal(size=(4, 3 * 66))
+    names = "hopenet-alpha1", "hopenet-alpha2"
+    models = [answering(methods.build(name, input_size=32), outputs) for name in names]
+    first, second = (model.loss("training", images, poses).data for model in models)
+    np.testing.assert_allclose(second - first, ((models[0].decode(outputs) - poses) ** 2).mean(axis=0), rtol=1e-5)
+
+
+def test_two_branches_that_are_shown_all_pairs_learn_what_the_ensemble_layer_does():
+    rng = np.random.default_rng(2)
+    images, levels, weight = rng.normal(size=(7, 5)), rng.integers(0, 4, (7, 3)), Tensor(rng.normal(size=(5, 3)))
+    first, second = np.nonzero(~np.eye(7, dtype=bool))
+    pairs = (Tensor(images[first]), Tensor(images[second]), levels[first], levels[second])
+    found = two_branch_loss(lambda x: x @ weight, *pairs)
+    np.testing.assert_allclose(found.data, ops.pairwise_order_loss(Tensor(images) @ weight, levels).data)
+
+
+def test_the_standard_siamese_network_pairs_the_halves_of_a_batch():
+    images, poses = some_crops(7, 32)
+    model, seen_by_branches = SiameseTwoBranch(input_size=32), []
+    backbone_forward = model.backbone.forward
+    model.backbone.forward = lambda x: seen_by_branches.append(x.data) or backbone_forward(x)
+    batch = seen(images)
+    losses = model.loss("ranking", batch, poses)
+    first, second = seen_by_branches
+    assert (first == batch.data[:3]).all()
+    assert (second == batch.data[3:6]).all()  # and the seventh image is left over
+    differences = backbone_forward(Tensor(first)).data - backbone_forward(Tensor(second)).data
+    above = np.floor(poses[:3] / 3) > np.floor(poses[3:6] / 3)  # there are no equal ones
+    assert (np.floor(poses[:3] / 3) != np.floor(poses[3:6] / 3)).all()
+    expected = np.log1p(np.exp(-np.where(above, differences, -differences))).mean(axis=0)
+    np.testing.assert_allclose(losses.data, expected, rtol=1e-5)
+
+
+def test_quatnet_is_right_whatever_the_length_of_its_quaternion_and_knows_what_is_above_each_limit():
+    images, poses = some_crops(20)
+    xyzw = Rotation.from_matrix(euler_to_matrix(poses)).as_quat(canonical=True)
+    quaternions = xyzw[:, [3, 0, 1, 2]]
+    lengths = np.geomspace(0.1, 10, 20)[:, None]
+    logits = np.empty((20, 3, LIMITS))
+    for i, angle, limit in np.ndindex(logits.shape):
+        logits[i, angle, limit] = 50 if poses[i, angle] >= -96 + 3 * limit else -50
+    outputs = np.concatenate([lengths * quaternions, logits.reshape(20, -1)], axis=1)
+    model = QuatNet(input_size=32)
+    np.testing.assert_allclose(answering(model, outputs).loss("training", images, poses).data, 0, atol=1e-4)
+    for sign in (1, -1):
+        np.testing.assert_allclose(model.decode(sign * outputs), poses, atol=1e-3)
+    wrong = answering(model, np.concatenate([-quaternions, -outputs[:, 4:]], axis=1))
+    squared = QUATERNION_WEIGHT * 2**2 / 4  # q and -q are 2 apart: the mean over the four numbers
+    np.testing.assert_allclose(wrong.loss("training", images, poses).data, [squared, 50, 50, 50], rtol=1e-3)
+
+
+def test_keypoints_with_the_landmarks_of_the_mean_head_gives_its_pose_whatever_pose_zero_is_in_the_data():
+    _, poses = some_crops(30)
+    model = methods.build("keypoints", input_size=32)
+    landmarks = labels(model, poses)
+    outputs = (landmarks / 16 - 1).reshape(30, -1)
+    assert geodesic(model.decode(outputs), poses).max() < 0.01
+    tipped = matrix_to_euler(euler_to_matrix(poses) @ euler_to_matrix([0, 7, 0]))  # they call another head upright
+    landmarks[3, 8] = np.nan  # one that is not visible
+    model.begin_stage("training", HeadCrops(None, tipped.astype(np.float32), [], landmarks=landmarks))
+    assert geodesic(model.decode(outputs), tipped).max() < 0.01
+
+
+def test_keypoints_losses_are_mean_distances_and_pass_over_landmarks_that_are_not_visible():
+    images, poses = some_crops(2, 32)
+    model = methods.build("keypoints", input_size=32)
+    landmarks = labels(model, poses)
+    outputs = (landmarks / 16 - 1).reshape(2, -1)
+    outputs[0, 2 * 30] += 0.5  # the tip of the nose, one of nine landmarks of the nose, in one of two images
+    outputs[1, 2 * 8 + 1] -= 0.5
+    landmarks[1, 8] = np.nan  # the chin
+    losses = answering(model, outputs).loss("training", images, landmarks).data
+    np.testing.assert_allclose(losses, [0, 0, 0.5 / (2 * 2 * 9), 0, 0], atol=1e-6)
+
+
 def test_nearest_rotation_is_that_of_the_orthogonal_procrustes_problem_and_no_reflection():
     matrices = np.random.default_rng(0).normal(size=(200, 3, 3))
     # Kabsch's algorithm in SciPy: the rotation that takes the axes e1, e2, e3 nearest to the three columns
@@ -118,11 +215,36 @@ def test_every_method_trains_all_its_parameters_and_answers_in_degrees(name):
     images, poses = some_crops(5)
     model = methods.build(name, input_size=43)
     for stage in model.stages:
-        losses = model.loss(stage, seen(images), poses)
+        losses = model.loss(stage, seen(images), labels(model, poses))
         assert losses.shape == (len(model.parts),)
         losses.sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
-    assert model.predict(images).shape == (5, 3)
+    looked_at = images if model.sees == "images" else images[..., 0] / 255
+    assert model.predict(looked_at).shape == (5, 3)
+    assert model.predict(looked_at[:0]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_every_method_learns_a_little_in_a_few_steps(name):
+    images, poses = some_crops(8, 32)
+    model = methods.build(name, input_size=32)
+    for stage in model.stages:
+        optimizer, losses = Adam(model.parameters(), model.lr / 4), []  # eight images are few
+        for _ in range(12):
+            loss = model.loss(stage, seen(images), labels(model, poses)).sum()
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(loss.item())
+        assert losses[-1] < 0.8 * losses[0]
+
+
+def test_each_method_has_its_learning_rate_unless_another_is_asked_for():
+    assert {name: Settings(method=name).lr for name in ("siamese", "patacchiola")} == {
+        "siamese": 6e-3,
+        "patacchiola": 1e-3,
+    }
+    assert Settings(method="patacchiola", lr=0.5).lr == 0.5
 
 
 def test_prediction_looks_at_the_centre_and_leaves_the_statistics_alone():

@@ -166,7 +166,7 @@ def test_weights_of_another_architecture_are_refused_with_the_reason():
 
 
 def test_an_unknown_network_or_stem_is_answered_with_the_known_ones():
-    with pytest.raises(InputError, match=r"'vgg'.*choose one of resnet18, .*r18n and one of 7x7, 3x3"):
+    with pytest.raises(InputError, match=r"'vgg'.*choose one of resnet18, .*r18m and one of 7x7, 3x3"):
         resnet.build("vgg")
     with pytest.raises(InputError, match="stem '5x5'"):
         resnet.build("r18n", stem="5x5")

@@ -30,7 +30,7 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "pose": {"backend", "errors"},
     "heads": {"pose"},
     "datasets": {"backend", "blas", "pose", "heads", "errors", "files"},
-    "methods": {"blas", "datasets", "nn", "pose", "ops", "backend", "errors", "weight_files"},
+    "methods": {"blas", "datasets", "heads", "nn", "pose", "ops", "backend", "errors", "weight_files"},
 }
 
 ENGINE = ("tensor", "ops", "nn", "optim", "gradcheck", "checks", "backend")
@@ -40,9 +40,10 @@ BUDGETS = {  # code lines: no blanks, comments, docstrings
     "quicker ways, without the emulator": (("fast", "ways"), 1100),
     # 4400 in the design of issue 10. What its faults.md asked for is 750 lines more: BIWI, real data of any form,
     # pictures that are known again, locks, resuming elsewhere, a front door, weights to start from. Issue 11 added
-    # 150: poses as cameras meet them, the rotation as target, robustness. Issue 13 added 107: lessons from the
-    # command line, Tensor.graph().
-    "the package without heads": (None, 5457),
+    # 150: poses as cameras meet them, the rotation as target, robustness. Issue 12 added 364: the other columns of
+    # Table 1, with landmarks and depth on their way through cache, crop and flip. Issue 13 added 107: lessons from
+    # the command line, Tensor.graph().
+    "the package without heads": (None, 5800),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 MOST_TOKENS, MOST_TOKENS_OF_A_FILE = 12, 13.5  # a code line, in the mean

@@ -99,7 +99,7 @@ def add_train(command):
     command.add_argument("--input-size", type=network_side, help=f"pixels (default: {Settings.input_size})")
     command.add_argument("--epochs", type=positive, help=f"in all stages together (default: {Settings.epochs})")
     command.add_argument("--batch-size", type=positive, help=f"default: {Settings.batch_size}")
-    command.add_argument("--lr", type=learning_rate, help=f"first learning rate (default: {Settings.lr})")
+    command.add_argument("--lr", type=learning_rate, help="first learning rate (default: the method's)")
     balanced = argparse.BooleanOptionalAction
     command.add_argument("--balanced", action=balanced, help="draw rare poses more often (default: not)")
     command.add_argument("--seed", type=natural, help="default: 0")
@@ -227,7 +227,9 @@ def train(out, settings, options):
     from tinyhpe.pose.metrics import table
     from tinyhpe.train import Interrupted, Run, split
 
-    crops, problems = open_dataset(settings.data, crop_size(settings.input_size), settings.heads, settings.seed)
+    method, side = methods.find(settings.method), crop_size(settings.input_size)
+    wanted = {"sees": method.sees, "learns": method.learns}
+    crops, problems = open_dataset(settings.data, side, settings.heads, settings.seed, **wanted)
     training, validation = split(crops)
     run = Run(settings, training, out, options.device, default_workers(options.device))
     if options.resume:

@@ -34,7 +34,7 @@ def evaluate(data="rendered", model=None, progress=True):
     model = as_model(model)
     crops, problems = data, []
     if not isinstance(data, HeadCrops):
-        crops, problems = open_dataset(data, crop_size(model.input_size), HEADS, SEED)
+        crops, problems = open_dataset(data, crop_size(model.input_size), HEADS, SEED, model.sees)
     predicted, kept, unread = [], [], []
     for start in tqdm(range(0, len(crops), BATCH), desc="evaluate", disable=not progress, leave=False):
         images = []

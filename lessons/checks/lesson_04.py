@@ -4,82 +4,66 @@ import itertools
 
 import numpy as np
 
-from checks.judging import UNKNOWN, Wrong, call, case, compare
-from checks.relations import same
+from checks.judging import UNKNOWN, Wrong, call, case, compare, same
 
 GEOMETRIES = [(3, 1, 0), (3, 1, 1), (3, 2, 0), (3, 2, 1), (2, 1, 1), (4, 3, 2), (1, 2, 0)]  # k, stride, padding
 TOLERANCES = {np.float64: 1e-9, np.float32: 1e-5}
 
 
 def output_length(answer):
-    first = [(7, 3, 2, 0), (7, 3, 1, 0), (8, 3, 2, 0), (7, 3, 1, 1), (5, 2, 3, 2)]
-    cases, failed = [*first, *itertools.product((6, 11, 20), (1, 2, 5), (1, 2, 3), (0, 1, 2))], None
-    for inputs in cases:
-        got, right = call(answer, *inputs), count_windows(*inputs)
-        given = "For {} pixels, kernel {}, stride {}, padding {}".format(*inputs)
+    small = [(7, 3, 2, 0), (7, 3, 1, 0), (8, 3, 2, 0), (7, 3, 1, 1), (5, 2, 3, 2)]
+    cases = [*small, *itertools.product((6, 11, 20), (1, 2, 5), (1, 2, 3), (0, 1, 2))]
+    answers = []
+    for length, kernel, stride, padding in cases:
+        got = call(answer, length, kernel, stride, padding)
         if not isinstance(got, (int, np.integer)):
             raise Wrong(
-                f"{given} it returns {got!r}, a {type(got).__name__}",
+                f"For {length} pixels, kernel {kernel}, stride {stride}, padding {padding} it returns {got!r}, a "
+                f"{type(got).__name__}",
                 "a number of windows is a whole number, and / always gives a float",
                 "// divides and rounds down; what does rounding down say about the last window?",
             )
-        if got != right and failed is None:
-            failed, case.expected = f"{given}: {got}; it should be {right}.", right
-            break
-    if failed:
-        answers = [answer(*inputs) for inputs in cases]
-        for mistake, why, hint in LENGTH_MISTAKES:  # the one that explains every answer
-            if answers == [mistake(*inputs) for inputs in cases]:
-                raise Wrong(failed, why, hint)
-        raise Wrong(failed, UNKNOWN, "draw this row with its border, and lay the kernel on it, window by window")
+        answers.append(got)
+    for (length, kernel, stride, padding), got in zip(cases, answers, strict=True):
+        starts = range(0, length + 2 * padding - kernel + 1, stride)
+        if got != len(starts):
+            case.inputs, case.got, case.expected = (length, kernel, stride, padding), got, len(starts)
+            given = f"For {length} pixels, kernel {kernel}, stride {stride}, padding {padding}: {got}"
+            raise explain_length(f"{given}; it should be {len(starts)}", cases, answers)
     return "The same formula counts the windows of every convolution and every pooling."
 
 
-def count_windows(length, kernel, stride, padding):
-    """By trying every start."""
-    whole = length + 2 * padding
-    return sum(start + kernel <= whole for start in range(0, whole, stride))
-
-
-FORGOTTEN = (
-    "the kernel's own length is forgotten: its first pixel cannot stand on the last pixel of the row",
-    "how many places can the FIRST pixel of the kernel take, with stride 1?",
-)
-UP = (
-    "it rounds up, so the last window sticks out at the end",
-    "a window that does not fit whole does not count: round down",
-)
-POSTS = (
-    "it counts the steps between windows; there is one window more than there are steps",
-    "a fence of three panels has four posts",
-)
-ONCE = (
-    "the padding is counted once; there is a border on each side",
-    "how long is the row, with its border at both ends?",
-)
-NO_PADDING = ("the padding plays no part", "the border makes the row longer: by how much?")
-SIDE_BY_SIDE = (
-    "it divides by the kernel's length, as if windows lay side by side",
-    "by how many pixels does the kernel move from one window to the next?",
-)
-LENGTH_MISTAKES = [  # n, k, s, p: the inputs of output_length
-    (lambda n, k, s, p: -(-(n + 2 * p - k) // s) + 1, *UP),
+MISCOUNTS = [  # what it gives, why, hint
     (
-        lambda n, k, s, p: round((n + 2 * p - k) / s) + 1,
-        "it rounds to the nearest; half a window does not fit",
-        UP[1],
+        lambda n, k, s, p: -(-(n + 2 * p - k) // s) + 1,
+        "it rounds up, so the last window sticks out at the end",
+        "a window that does not fit whole does not count: round down",
     ),
-    (lambda n, k, s, p: (n + 2 * p - k) // s, *POSTS),
-    (lambda n, k, s, p: -(-(n + 2 * p - k) // s), *POSTS),
-    (lambda n, k, s, p: (n + 2 * p) // s + 1, *FORGOTTEN),
-    (lambda n, k, s, p: (n + 2 * p) // s, *FORGOTTEN),
-    (lambda n, k, s, p: -(-(n + 2 * p) // s), *FORGOTTEN),
-    (lambda n, k, s, p: (n + 2 * p - 1) // s + 1, *FORGOTTEN),
-    (lambda n, k, s, p: (n + p - k) // s + 1, *ONCE),
-    (lambda n, k, s, p: (n + p - k) // s, *ONCE),
-    (lambda n, k, s, p: (n - k) // s + 1, *NO_PADDING),
-    (lambda n, k, s, p: (n - k) // s + 1 + 2 * p, "the padding is added to the number of windows", NO_PADDING[1]),
-    (lambda n, k, s, p: (n - k) // s + 1 + p, "the padding is added to the number of windows", NO_PADDING[1]),
+    (
+        lambda n, k, s, p: (n + 2 * p - k) // s,
+        "it counts the steps between windows; there is one window more than there are steps",
+        "a fence of three panels has four posts",
+    ),
+    (
+        lambda n, k, s, p: (n + 2 * p) // s + 1,
+        "the kernel's own length is forgotten: its first pixel cannot stand on the last pixel of the row",
+        "how many places can the FIRST pixel of the kernel take, with stride 1?",
+    ),
+    (
+        lambda n, k, s, p: (n + 2 * p) // s,
+        "the kernel's own length is forgotten, as if windows were one pixel wide",
+        "how many places can the FIRST pixel of the kernel take, with stride 1?",
+    ),
+    (
+        lambda n, k, s, p: (n + p - k) // s + 1,
+        "the padding is counted once; there is a border on each side",
+        "how long is the row, with its border at both ends?",
+    ),
+    (
+        lambda n, k, s, p: (n - k) // s + 1,
+        "the padding plays no part",
+        "the border makes the row longer: by how much?",
+    ),
     (
         lambda n, k, s, p: (n + 2 * p - k + 1) // s,
         "the + 1 stands inside the division. There it is lost whenever the last step is not a whole one",
@@ -96,29 +80,33 @@ LENGTH_MISTAKES = [  # n, k, s, p: the inputs of output_length
         "of those, only every stride-th is visited",
     ),
     (
-        lambda n, k, s, p: n + 2 * p - k // s + 1,
-        "the division reaches only the kernel: // comes before + and -",
-        "put brackets round the way that the kernel can move",
+        lambda n, k, s, p: (n + 2 * p) // k,
+        "it counts windows that lie side by side, as if the stride were the kernel's length",
+        "by how many pixels does the kernel move from one window to the next?",
     ),
     (
-        lambda n, k, s, p: (n + 2 * p - k) // (s + 1),
-        "the division is by stride + 1: the + 1 belongs to the windows",
-        "divide the way that the kernel can move, and then count the first window",
+        lambda n, k, s, p: (n + 2 * p - k) // k + 1,
+        "it divides by the kernel; the kernel moves by stride",
+        "which of the numbers is the length of a step?",
     ),
     (
-        lambda n, k, s, p: (n + 2 * p + k) // s + 1,
-        "the kernel makes the row longer; it leaves less room",
-        FORGOTTEN[1],
+        lambda n, k, s, p: round((n + 2 * p - k) / s) + 1,
+        "it rounds to the nearest; a half of a window more does not fit",
+        "round down",
     ),
-    (lambda n, k, s, p: (n + 2 * p) // k, *SIDE_BY_SIDE),
-    (lambda n, k, s, p: (n + 2 * p - k) // k + 1, *SIDE_BY_SIDE),
-    (lambda n, k, s, p: (n + 2 * p - s) // k + 1, "kernel and stride are exchanged", SIDE_BY_SIDE[1]),
     (lambda n, k, s, p: n + 2 * p, "that is the length of the padded row", "where can a kernel begin in it?"),
-    (lambda n, k, s, p: n // s, "kernel and padding play no part", FORGOTTEN[1]),
 ]
 
 
-# ------------------------------------------------------------ what the answers are compared with
+def explain_length(what, cases, answers):
+    """The Wrong for numbers of windows: the mistake that gives all of them, if one is known."""
+    for miscount, why, hint in MISCOUNTS:
+        if answers == [miscount(*settings) for settings in cases]:
+            return Wrong(what, why, hint)
+    return Wrong(what, UNKNOWN, "draw this row with its border, and lay the kernel on it, window by window")
+
+
+# -------------------------------------------------------------------------------- what the answers must equal
 
 
 def pad(x, padding, **settings):
@@ -156,21 +144,21 @@ def judge_call(answer, given, *inputs):
         if "broadcast" in wrong.what:
             raise Wrong(
                 f"{given} {wrong.what}",
-                "two pieces that are to be added have different sizes: a slice without an end, or with a wrong "
-                "one, runs on to the border",
+                "two pieces that are to be added have different sizes: a slice without an end, or a wrong one, "
+                "runs on to the border",
                 "every piece has exactly H_out rows and W_out columns; the end of a slice is its start plus "
                 "stride * H_out",
             ) from wrong
         if "cannot reshape" in wrong.what:
             raise Wrong(
                 f"{given} {wrong.what}",
-                "the array holds another number of windows than the shape asked for: stride and padding count",
+                "the array holds another number of windows than the shape asked for; stride and padding count",
                 "print the shape of the windows, and compare it with output_length(...)",
             ) from wrong
         raise
 
 
-# ------------------------------------------------------------ judges
+# ------------------------------------------------------------------------------------------------- the judges
 
 
 def conv_by_taps(answer):
@@ -326,16 +314,6 @@ def im2col(answer):
                 "photo, row and column of the window first",
             ),
         ]
-        if k == 3:
-            across = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))[:, ::stride, ::stride]
-            mistakes.append(
-                (
-                    rows(across, (0, 1, 2, 4, 5, 3)) if across.size % right.shape[1] == 0 else right,
-                    "the windows lie across columns and channels",
-                    "the two axes to slide along are the image's rows and columns",
-                    "number the axes of x from 0: photo, row, column, channel",
-                )
-            )
         if padding:
             edge = pad(x, padding, mode="edge")
             edge = np.lib.stride_tricks.sliding_window_view(edge, (k, k), axis=(1, 2))[:, ::stride, ::stride]
@@ -425,7 +403,7 @@ def col2im(answer):
             (
                 whole[:, : x.shape[1], : x.shape[2]],
                 "the image is shifted",
-                "the border was cut off at the right and below only, or never collected",
+                "the border was cut off at the right and below only",
                 "rows padding to padding + H are the image's",
             ),
             (
@@ -466,14 +444,26 @@ def col2im(answer):
             ),
         ]
         got = judge_call(answer, given, d_rows, *geometry)
+        if np.any(got) and padding and same(got, narrow(d_rows, *geometry), tolerance):
+            raise Wrong(
+                f"{given} what fell on the border is lost in the wrong place",
+                "the windows were laid on an image without a border, so they lie `padding` too far right and down",
+                "collect in an array of zeros WITH a border, and cut the border off at the end",
+            )
         if np.any(right) and not np.any(got):
             raise Wrong(
                 f"{given} all is 0",
-                "the array of zeros was never filled: a slice plus something is a new array",
+                "the zeros were never filled: a slice that is copied or computed with is no view any more",
                 "add to the slice in place, d_padded[...] += ...",
             )
         compare(given, got, right.astype(x.dtype), mistakes, tolerance)
     return "It is the gradient of im2col: what was copied is summed."
+
+
+def narrow(d_rows, shape, k, stride, padding):
+    """col2im into an image without a border; what sticks out at the end is lost."""
+    whole = spread(d_rows, shape, k, stride, padding, crop=False)
+    return whole[:, : shape[1], : shape[2]]
 
 
 def gradient_of_x(answer):
@@ -570,8 +560,8 @@ HINTS = {
     ],
     "04.3": [
         "The cell above shows all windows of stride 1. Which of them remain with stride 2?",
-        "Number the axes of the view from 0 to 5. In which order do you want them, if a row is to list "
-        "down, across, channel?",
+        "Number the axes of the view from 0 to 5. In which order do you want them, if a row lists down, across, "
+        "channel?",
         "transpose first. Then reshape(-1, ...): how many numbers are in a row?",
     ],
     "04.4": [

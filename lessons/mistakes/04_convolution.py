@@ -71,32 +71,11 @@ def output_length(length, kernel, stride, padding):
     return round((length + 2 * padding - kernel) / stride) + 1
 
 
-# %% 04.1: as if windows lay side by side
+# %% 04.1: windows that lie side by side
 
 
 def output_length(length, kernel, stride, padding):
     return (length + 2 * padding) // kernel
-
-
-# %% 04.1: the division reaches only the kernel
-
-
-def output_length(length, kernel, stride, padding):
-    return length + 2 * padding - kernel // stride + 1
-
-
-# %% 04.1: is added to the number of windows
-
-
-def output_length(length, kernel, stride, padding):
-    return (length - kernel) // stride + 1 + 2 * padding
-
-
-# %% 04.1: kernel and stride are exchanged
-
-
-def output_length(length, kernel, stride, padding):
-    return (length + 2 * padding - stride) // kernel + 1
 
 
 # %% 04.2: turned by 180 degrees
@@ -399,7 +378,7 @@ def im2col(x, k, stride=1, padding=0):
     return windows.reshape(-1, k * k * x.shape[3])
 
 
-# %% 04.3: across columns and channels
+# %% 04.3: an axis has another length
 
 
 def im2col(x, k, stride=1, padding=0):
@@ -440,7 +419,7 @@ def col2im(d_rows, shape, k, stride=1, padding=0):
     return d_padded
 
 
-# %% 04.4: cut off at the right and below only
+# %% 04.4: what fell on the border is lost in the wrong place
 
 
 def col2im(d_rows, shape, k, stride=1, padding=0):
@@ -555,7 +534,7 @@ def col2im(d_rows, shape, k, stride=1, padding=0):
     return d_padded[:, padding : padding + height, padding : padding + width]
 
 
-# %% 04.4: the array of zeros was never filled
+# %% 04.4: the zeros were never filled
 
 
 def col2im(d_rows, shape, k, stride=1, padding=0):

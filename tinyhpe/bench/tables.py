@@ -9,6 +9,7 @@ from tinyhpe.datasets import rendered
 from tinyhpe.datasets.crops import crop_size
 from tinyhpe.datasets.loader import Loader, images_per_second
 from tinyhpe.datasets.preprocess import unvaried
+from tinyhpe.methods.two_branch import two_branch_loss
 from tinyhpe.nn import resnet
 from tinyhpe.ops.conv import Conv2d
 from tinyhpe.ops.norm import BatchNorm
@@ -58,10 +59,10 @@ def measure_ensemble():
 
 def measure_pairs(n):
     """A row of measure_ensemble()."""
-    network = resnet.build("r18n", outputs=3)
+    network = resnet.build("r18n", outputs=1)
     optimizer = Adam(network.parameters())
     images = unvaried(example(Workload("r18n", n, 64, True), n)[0], 64)
-    levels = np.arange(n)
+    levels = np.arange(n)[:, None]
     first, second = np.nonzero(~np.eye(n, dtype=bool))
 
     def update(loss):
@@ -70,13 +71,12 @@ def measure_pairs(n):
         optimizer.zero_grad()
 
     def ensemble():
-        update(ops.pairwise_order_loss(network(Tensor(images))[:, 0], levels))
+        update(ops.pairwise_order_loss(network(Tensor(images)), levels).sum())
 
     def siamese():
         for start in range(0, len(first), n):
             i, j = first[start : start + n], second[start : start + n]
-            logits = network(Tensor(images[i]))[:, 0] - network(Tensor(images[j]))[:, 0]
-            update(ops.bce_with_logits(logits, levels[i] > levels[j]))
+            update(two_branch_loss(network, Tensor(images[i]), Tensor(images[j]), levels[i], levels[j]).sum())
 
     times = median_times({"ensemble": ensemble, "siamese": siamese}, seconds=5)
     ratio = times["siamese"] / times["ensemble"]

@@ -15,13 +15,15 @@ RENDERED = ("rendered", "rendered-fig4")
 SPECS = ", ".join([*RENDERED, *(f"{name}:PATH" for name in FOLDERS)])
 
 
-def open_dataset(spec, size, count, seed):
+def open_dataset(spec, size, count, seed, sees="images", learns="poses"):
     """Open a data set by its name on the command line.
 
     Args:
         spec: one of RENDERED, or the name of one in FOLDERS and where it lies, such as "aflw2000:PATH".
         size: side of the crops in pixels.
         count, seed: how many heads to render, and which; for rendered ones only.
+        sees, learns: of rendered ones, what a method looks at and which labels it wants, see methods/base.py.
+            Photos have images only, and come with all the labels that there are.
 
     Returns:
         (HeadCrops, one line for each file that cannot be used)
@@ -32,7 +34,7 @@ def open_dataset(spec, size, count, seed):
     if spec in RENDERED:
         from tinyhpe.datasets import rendered
 
-        return rendered.load(count, size, seed, data=spec), []
+        return rendered.load(count, size, seed, data=spec, sees=sees, learns=learns), []
     kind, _, path = spec.partition(":")
     if kind not in FOLDERS or not path:
         raise InputError(f"unknown data {spec!r}: use one of {SPECS}")

@@ -21,18 +21,22 @@ from tinyhpe.pose.boxes import Box, check_box, parse_box
 
 @dataclass(frozen=True)
 class HeadCrops:
-    """Square head crops with their poses: what every method trains and is tested on.
+    """Square head crops with their labels: what every method trains and is tested on.
 
     `images` is anything with len() that an integer array indexes to (n, S, S, 3) uint8 RGB: an array,
-    `StoredImages`, `PhotoCrops` or `ChosenImages`. `poses` is (N, 3) float32, degrees of yaw, pitch and roll.
+    `StoredImages`, `PhotoCrops` or `ChosenImages`. (Or depth maps, (n, S, S) float32, for methods that see those.)
+    `poses` is (N, 3) float32, degrees of yaw, pitch and roll.
     `names` are N file names, relative to the data set's folder, so that they are the same wherever it lies.
     `left_out` counts the photos that are not among them because a label is beyond 99 degrees.
+    `landmarks` is (N, 68, 2) float32, x and y in pixels of the crop (the first pixel's centre is at 0.5), NaN
+    where one is not visible; or None where nobody has marked them, or nobody has asked for them.
     """
 
     images: object
     poses: np.ndarray
     names: list[str]
     left_out: int = 0
+    landmarks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.poses)
@@ -40,11 +44,19 @@ class HeadCrops:
     def choose(self, places) -> "HeadCrops":
         """The crops at some places (an integer array), without reading an image."""
         names = [self.names[place] for place in places]
-        return HeadCrops(ChosenImages(self.images, places), self.poses[places], names)
+        landmarks = None if self.landmarks is None else self.landmarks[places]
+        return HeadCrops(ChosenImages(self.images, places), self.poses[places], names, landmarks=landmarks)
+
+    def labels(self, kind) -> np.ndarray:
+        """The "poses" or the "landmarks"; raises InputError if there are none."""
+        labels = getattr(self, kind)
+        if labels is None:
+            raise InputError(f"these photos have no {kind}: train on rendered heads, 300wlp:PATH or aflw2000:PATH")
+        return labels
 
 
 class StoredImages:
-    """The images (N, S, S, 3) uint8 of an .npy file, read only when indexed: a memory map.
+    """The images (N, S, S, 3) uint8, or depth maps, of an .npy file, read only when indexed: a memory map.
 
     Sent to another process it is only the path, and opened there anew; a NumPy memory map would be sent whole.
     """
@@ -126,6 +138,12 @@ def crop_photo(photo: Image.Image, box: Box, size: int) -> np.ndarray:
     piece = photo.crop((left, top, ceil(x + side), ceil(y + side)))
     inside_piece = (x - left, y - top, x - left + side, y - top + side)
     return np.asarray(piece.resize((size, size), Image.Resampling.BILINEAR, box=inside_piece))
+
+
+def points_in_crop(points: np.ndarray, box: Box, size: int) -> np.ndarray:
+    """Where points (K, 2) of a photo, x and y in pixels, lie in what crop_photo makes of its square box."""
+    x, y, side, _ = parse_box(box)
+    return (points - (x, y)) * (size / side)
 
 
 def check_crop(path, box: Box) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from tinyhpe.datasets.crops import HeadCrops, PhotoCrops, check_crop
+from tinyhpe.datasets.crops import HeadCrops, PhotoCrops, check_crop, points_in_crop
 from tinyhpe.errors import InputError
 from tinyhpe.pose.levels import RANGE_DEGREES
 
@@ -43,7 +43,8 @@ def photo_among(files):
 
 
 def read_heads(stems, read, progress):
-    """Call read(stem) for each head: it returns (path of the photo, square box, pose (3,) in degrees).
+    """Call read(stem) for each head: it returns (path of the photo, square box, pose (3,) in degrees), and where
+    the photo has them marked, its landmarks (68, 2) in pixels.
 
     A photo that comes twice, through links, counts once. Those whose pose is within 99 degrees are checked, too.
 
@@ -53,14 +54,14 @@ def read_heads(stems, read, progress):
     heads, problems, seen = [], [], set()
     for stem in tqdm(stems, desc="labels", disable=not progress, leave=False):
         try:
-            photo, box, pose = read(stem)
+            photo, box, pose, *_ = head = read(stem)
             if is_within_range(pose):
                 check_crop(photo, box)
         except InputError as problem:
             problems.append(str(problem))
             continue
         if (real := os.path.realpath(photo)) not in seen:
-            heads.append((photo, box, pose))
+            heads.append(head)
         seen.add(real)
     return heads, problems
 
@@ -75,7 +76,11 @@ def head_crops(folder, size, heads, problems):
     if not used:
         reason = problems[0] if problems else f"all {len(heads)} have angles beyond {RANGE_DEGREES} degrees"
         raise InputError(f"not one usable photo in {folder}: {reason}")
-    photos, boxes, poses = zip(*used, strict=True)
+    photos, boxes, poses, *marked = zip(*used, strict=True)
     names = [photo.relative_to(folder).as_posix() for photo in photos]
-    crops = PhotoCrops(photos, boxes, size)
-    return HeadCrops(crops, np.array(poses, np.float32), names, len(heads) - len(used)), problems
+    landmarks = None
+    if marked:
+        moved = [points_in_crop(points, box, size) for points, box in zip(*marked, boxes, strict=True)]
+        landmarks = np.array(moved, np.float32)
+    crops, poses = PhotoCrops(photos, boxes, size), np.array(poses, np.float32)
+    return HeadCrops(crops, poses, names, len(heads) - len(used), landmarks), problems

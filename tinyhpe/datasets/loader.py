@@ -39,10 +39,14 @@ class Loader:
         batch_size: images in a batch; those that are left over at the end of an epoch wait for another epoch.
         balanced: draw rare poses more often, instead of every image once an epoch.
         seed: of order and augmentation.
+        learns: which labels go with the images: "poses" or "landmarks".
+
+    Raises:
+        InputError: the crops have no such labels.
     """
 
-    def __init__(self, crops, input_size, batch_size, balanced, seed):
-        self.images, self.poses = crops.images, crops.poses
+    def __init__(self, crops, input_size, batch_size, balanced, seed, learns="poses"):
+        self.images, self.poses, self.labels = crops.images, crops.poses, crops.labels(learns)
         self.input_size, self.batch_size, self.balanced, self.seed = input_size, batch_size, balanced, seed
         self.ordered_epoch = self.latest_order = None
 
@@ -70,11 +74,11 @@ class Loader:
         """Read and augment one batch.
 
         Returns:
-            images (n, S, S, 3) uint8, variations (n, 4) float32 and poses (n, 3) float32, of which
-            preprocess.prepare makes what the network sees.
+            images (n, S, S, 3) uint8, variations (n, 4) float32 and labels, poses (n, 3) or landmarks (n, 68, 2)
+            float32, of which preprocess.prepare makes what the network sees and learns.
         """
         indices, rng = self.order(epoch)[number], np.random.default_rng([self.seed, epoch, number])
-        return *augment(self.images[indices], self.input_size, rng), self.poses[indices]
+        return *augment(self.images[indices], self.input_size, rng), self.labels[indices]
 
     def batches(self, epoch, number, epochs, workers):
         """Yield what make() returns, from batch `number` of `epoch` to the end of `epochs`.
@@ -127,7 +131,7 @@ def prepared_ahead(loader, wanted, workers):
 
 
 def finished(slot, worker):
-    """Wait for the batch in a slot: (images, variations, poses)."""
+    """Wait for the batch in a slot: (images, variations, labels)."""
     return slot, *worker.answer()
 
 
@@ -151,7 +155,7 @@ class Worker:
             self.pipe.send(message)
 
     def answer(self):
-        """Wait for the oldest batch that was ordered: (variations, poses), or raise what went wrong."""
+        """Wait for the oldest batch that was ordered: (variations, labels), or raise what went wrong."""
         try:
             answer = self.pipe.recv()
         except (EOFError, OSError):

@@ -36,6 +36,11 @@ FOLDER_MARGIN = 0.85  # free space on each side of the face, in sides of its box
 # Depth as 16-bit PNG: 0 is no head, other values are 1 + (depth + DEPTH_OFFSET) * DEPTH_STEPS.
 DEPTH_OFFSET, DEPTH_STEPS = 8.0, 4000.0
 
+# What is kept of each head, in a file each: its name in Head; of pictures the type, and what follows (size, size)
+# in their shape; of labels their shape.
+PICTURES = {"images": ("image", np.uint8, (3,)), "depths": ("depth", np.float32, ())}
+LABELS = {"poses": ("pose", (3,)), "landmarks": ("landmarks", (68, 2))}
+
 
 def renderer_version() -> str:
     """Ten letters that change whenever the renderer does, so that no old picture is taken for a new one."""
@@ -46,37 +51,49 @@ def renderer_version() -> str:
 
 
 def load(
-    count: int, size: int, seed: int = 0, cache=None, workers: int | None = None, progress=True, data="rendered"
+    count: int,
+    size: int,
+    seed: int = 0,
+    cache=None,
+    workers: int | None = None,
+    progress=True,
+    data="rendered",
+    sees="images",
+    learns="poses",
 ) -> HeadCrops:
     """`count` head crops of size x size pixels; `data`, a name in POSES, says how their poses are distributed.
 
     The first call renders them (about 95 a second and core at 86 pixels) and keeps them in the folder `cache`
     (default: `cache_folder()`); later calls open the file. `workers` is the number of processes, by default one
-    per core; `progress` shows a bar on standard error. Raises InputError if the folder cannot be written, the
-    disk is full, or the numbers make no sense.
+    per core; `progress` shows a bar on standard error. `sees` is a name in PICTURES: with "depths" the crops'
+    images are depth maps (N, size, size) float32 as Head has them. With `learns` "landmarks" the crops have
+    landmarks. Raises InputError if the folder cannot be written, the disk is full, or the numbers make no sense.
     """
     _check(count, size, seed)
     folder = Path(cache) if cache is not None else cache_folder()
     stem = f"{data}-{renderer_version()}-{size}px-seed{seed}-{count}"
-    images_file, poses_file = folder / f"{stem}-images.npy", folder / f"{stem}-poses.npy"
-    if not _is_complete(images_file, poses_file, count, size):
-        render_chunk = partial(_render_chunk, POSES[data], seed, size)
+    files = {kind: folder / f"{stem}-{kind}.npy" for kind in (sees, *LABELS)}
+    wanted = {sees, "poses", learns}  # files of before there were landmarks are good for who does not ask for them
+    if not all(_is_complete(files[kind], kind, count, size) for kind in wanted):
+        render_chunk = partial(_render_chunk, POSES[data], sees, seed, size)
         try:
-            _write(images_file, poses_file, render_chunk, count, size, workers, progress)
+            _write(files, sees, render_chunk, count, size, workers, progress)
         except InputError as problem:
             if not isinstance(problem.__cause__, OSError):  # the folder is not to blame
                 raise
             raise InputError(f"{problem}; the environment variable TINYHPE_CACHE names another folder") from None
-    return HeadCrops(StoredImages(images_file), np.load(poses_file), [_name(index) for index in range(count)])
+    names = [_name(index) for index in range(count)]
+    landmarks = np.load(files["landmarks"]) if learns == "landmarks" else None
+    return HeadCrops(StoredImages(files[sees]), np.load(files["poses"]), names, landmarks=landmarks)
 
 
-def _is_complete(images_file, poses_file, count, size):
-    """Whether both files are there and whole."""
+def _is_complete(file, kind, count, size):
+    """Whether a file is there and whole."""
     try:
-        images, poses = np.load(images_file, mmap_mode="r"), np.load(poses_file)
+        shape = np.load(file, mmap_mode="r").shape
     except (OSError, ValueError):
         return False
-    return images.shape == (count, size, size, 3) and poses.shape == (count, 3)
+    return shape == (count, *(LABELS[kind][1] if kind in LABELS else (size, size, *PICTURES[kind][2])))
 
 
 def _check(count, size, seed):
@@ -92,26 +109,30 @@ def _name(index):
     return f"head{index:05d}"
 
 
-def _write(images_file, poses_file, render_chunk, count, size, workers, progress):
-    """Renders chunk by chunk and appends to the file, so that memory stays small. The images appear last: once
+def _write(files, sees, render_chunk, count, size, workers, progress):
+    """Renders chunk by chunk and appends to the file, so that memory stays small. The pictures appear last: once
     they are there, the set is complete."""
-    poses = np.empty((count, 3), np.float32)
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
-    with written_by_rename(images_file) as temporary:
+    labels = {kind: np.empty((count, *shape), np.float32) for kind, (_, shape) in LABELS.items()}
+    _, dtype, channels = PICTURES[sees]
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count, size, size, *channels)}
+    with written_by_rename(files[sees]) as temporary:
         with open(temporary, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             done = 0
-            for images, chunk_poses in _in_parallel(render_chunk, count, workers, progress):
-                file.write(images)
-                poses[done : done + len(chunk_poses)] = chunk_poses
-                done += len(chunk_poses)
-        with written_by_rename(poses_file) as temporary_poses:
-            np.save(temporary_poses, poses)
+            for pictures, *chunk_labels in _in_parallel(render_chunk, count, workers, progress):
+                file.write(pictures)
+                for label, of_chunk in zip(labels.values(), chunk_labels, strict=True):
+                    label[done : done + len(of_chunk)] = of_chunk
+                done += len(pictures)
+        for kind, label in labels.items():
+            with written_by_rename(files[kind]) as temporary_labels:
+                np.save(temporary_labels, label)
 
 
-def _render_chunk(draw_poses, seed, size, indices):
+def _render_chunk(draw_poses, sees, seed, size, indices):
+    """Pictures, poses and landmarks of some heads."""
     heads = [render_head((seed, index), size, draw_poses=draw_poses) for index in indices]
-    return np.stack([head.image for head in heads]), np.stack([head.pose for head in heads])
+    return [np.stack([getattr(head, name) for head in heads]) for name, *_ in (PICTURES[sees], *LABELS.values())]
 
 
 def _in_parallel(work, count, workers, progress):

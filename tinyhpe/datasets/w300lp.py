@@ -11,7 +11,7 @@ from scipy.io import loadmat
 
 from tinyhpe.datasets.folders import files_by_stem, head_crops, photo_among, read_heads
 from tinyhpe.errors import InputError
-from tinyhpe.pose.boxes import TRAINING_WIDENING, landmark_box, square, testing_box, training_box
+from tinyhpe.pose.boxes import NOT_VISIBLE, TRAINING_WIDENING, landmark_box, square, testing_box, training_box
 
 NOT_PHOTOS = {"Code", "landmarks"}  # folders of the published archives, full of other .mat files
 LANDMARKS = {"300wlp": "pt2d", "aflw2000": "pt3d_68"}
@@ -64,12 +64,12 @@ def load_folder(folder, size, layout, widen, progress):
                     "the photo is missing: there is no .jpg, .jpeg or .png of the same name beside it"
                 )
             pose, landmarks = read_labels(labels, layout)
-            return photo, square(widen(landmark_box(landmarks))), pose
+            return photo, square(widen(landmark_box(landmarks))), pose, visible(landmarks)
         except InputError as problem:
             raise InputError(f"{labels or photo}: {problem}") from None
 
     heads, problems = read_heads(stems, read, progress)
-    refuse_degrees(folder, [pose for _, _, pose in heads])
+    refuse_degrees(folder, [pose for _, _, pose, _ in heads])
     return head_crops(folder, size, heads, problems)
 
 
@@ -120,6 +120,13 @@ def read_labels(path, layout):
     if not (np.isfinite(pose).all() and np.isfinite(landmarks).all()):
         raise InputError("a label is not a number (NaN)")
     return pose, landmarks
+
+
+def visible(landmarks):
+    """Landmarks (2 or 3, 68) as points (68, 2), NaN where one is not visible."""
+    points = landmarks[:2].T.astype(float)
+    points[(points == NOT_VISIBLE).any(axis=1)] = np.nan
+    return points
 
 
 def is_numbers(value):

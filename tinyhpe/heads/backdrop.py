@@ -13,9 +13,9 @@ def enlarge(grid: np.ndarray, size: int) -> np.ndarray:
     grid = grid.astype(np.float32)
     y, x = (np.arange(size, dtype=np.float32) * ((n - 1) / (size - 1)) for n in (height, width))
     top, left = np.minimum(y.astype(int), height - 2), np.minimum(x.astype(int), width - 2)
-    down, right = (y - top)[:, None, None], (x - left)[None, :, None]
+    down, right = (y - top.astype(np.float32))[:, None, None], (x - left.astype(np.float32))[:, None]
     rows = grid[top] * (1 - down) + grid[top + 1] * down
-    return rows[:, left] * (1 - right) + rows[:, left + 1] * right
+    return rows.take(left, axis=1) * (1 - right) + rows.take(left + 1, axis=1) * right
 
 
 def blur(image: np.ndarray, radius: int) -> np.ndarray:
@@ -28,16 +28,16 @@ def blur(image: np.ndarray, radius: int) -> np.ndarray:
 
 def background(size: int, rng: np.random.Generator) -> np.ndarray:
     """A room, a wall, a garden: a colour, slow changes of it, boxes, discs and stripes, texture; often blurred."""
-    drawn = size if rng.random() < 0.4 else rng.integers(8, 33)  # few pixels, enlarged: out of focus
+    drawn = size if rng.random() < 0.4 else int(rng.integers(8, 33))  # few pixels, enlarged: out of focus
     base = sample_colour(rng) if rng.random() < 0.65 else np.full(3, rng.choice((0.02, 0.97)))
-    cells = rng.integers(2, 5)
+    cells = int(rng.integers(2, 5))
     slow = rng.normal(0, rng.uniform(0.02, 0.25), (cells, cells, 1)) + rng.normal(0, 0.03, (cells, cells, 3))
     image = base.astype(np.float32) + enlarge(slow, drawn)
     y, x = _places(drawn)
     for _ in range(rng.integers(0, 8)):
         _add_shape(image, x, y, base, rng)
     if rng.random() < 0.7:
-        cells = rng.integers(5, max(drawn // 3, 6))
+        cells = int(rng.integers(5, max(drawn // 3, 6)))
         image += enlarge(rng.normal(0, rng.uniform(0.02, 0.2), (cells, cells, 1)), drawn)
     image = np.clip(image, 0, 1)
     return image if drawn == size else enlarge(image, size)
@@ -60,7 +60,8 @@ def _add_shape(image, x, y, base, rng):
     if rng.random() < 0.3:
         inside &= np.sin(along * rng.uniform(20, 120)) > 0
     opacity = rng.uniform(0.3, 1)
-    image[inside] = image[inside] * (1 - opacity) + colour.astype(np.float32) * opacity
+    inside, pixels = np.flatnonzero(inside), image.reshape(-1, 3)
+    pixels[inside] = pixels.take(inside, axis=0) * (1 - opacity) + colour.astype(np.float32) * opacity
 
 
 def _turned(x, y, centre, angle):
@@ -121,5 +122,7 @@ def photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image = grey[..., None] + saturation * (image - grey[..., None])
     if rng.random() < 0.25:
         image = image + rng.uniform(0.3, 1) * (blur(image, max(1, round(len(image) / 64))) - image)
-    grain = np.float32(rng.choice((0.002, 0.005, 0.01, 0.02)))
-    return image + grain * rng.standard_normal(image.shape, np.float32)
+    grain = np.float32(rng.choice((0.0035, 0.0085, 0.0175, 0.035)))
+    return image + grain * (
+        2 * rng.random(image.shape, np.float32) - 1
+    )  # as good as normal to the eye, and faster

@@ -87,11 +87,10 @@ def cast_shadows(lamp: Lamp, seen: Fragments, size: int, scale: float) -> np.nda
     camera sees can throw a shadow: enough for a nose, a chin and the peak of a cap. `scale` is pixels per unit
     of depth.
     """
-    depth = np.full(size * size, VERY_FAR, np.float32)
-    depth[seen.pixel] = seen.depth
-    depth = depth.reshape(size, size)
     reach = int(SHADOW_STEPS[-1] * scale) + 1
-    padded = np.pad(depth, reach, "edge")
+    padded = np.full((size + 2 * reach, size + 2 * reach), VERY_FAR, np.float32)
+    depth = padded[reach:-reach, reach:-reach]
+    depth[np.divmod(seen.pixel, size)] = seen.depth
     shadow = np.zeros((size, size), bool)
     right, up, towards = lamp.direction
     for step in SHADOW_STEPS:

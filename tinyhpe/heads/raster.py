@@ -58,7 +58,7 @@ def grid_normals(points: np.ndarray, closed: bool) -> np.ndarray:
     for row, neighbour in ((0, 1), (-1, -2)):
         across = points[:, row, 0] - points[:, row, points.shape[2] // 2]
         if across @ across < 1e-10:  # a pole: its own columns have no direction
-            normals[:, row] = normals[:, neighbour].mean(axis=1, keepdims=True)
+            normals[:, row] = normals[:, neighbour].sum(axis=1, keepdims=True)
     x, y, z = normals
     normals /= np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)
     return normals.transpose(1, 2, 0)

@@ -8,6 +8,7 @@ pixels     z-buffer -> paint -> light -> background -> camera noise
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from tinyhpe.heads.shape import (
     DOWN,
     JAW_ROW,
     UNDER,
+    ZERO_PITCH,
     build_head,
     canonical,
     head_landmarks,
@@ -34,10 +36,12 @@ from tinyhpe.pose.angles import euler_to_matrix, matrix_to_view, view_to_matrix
 from tinyhpe.pose.boxes import TRAINING_WIDENING, landmark_box, square, training_box
 from tinyhpe.pose.sampling import photographed_poses
 
-SUPERSAMPLING = 1.25
+SUPERSAMPLING = 1.125
 NECK_PIVOT = np.array([0.0, -1.3, -1.4], np.float32)  # where the head turns on the neck
 CAMERA_DISTANCE = (9.0, 50.0)  # 0.6 m to 3 m, in eye distances
 CROP_JITTER = 0.03
+EYEBALL = 0.19  # radius in eye distances
+INTO_CAMERA, EYES_TURN = 0.7, 0.12  # chance; the farthest that an iris moves, 40 degrees
 PAINT_COORDINATES = 5
 
 
@@ -74,7 +78,8 @@ def render_head(
     person = sample_person(person_rng)
     surfaces, landmarks = _posed(person, pose, view_rng)
     camera = _camera(landmarks, margin, view_rng)
-    colour, coverage, depth = _draw(surfaces, person.looks, camera, size, light_rng)
+    looks = replace(person.looks, gaze=_gaze(person.looks.gaze, pose, view_rng))
+    colour, coverage, depth = _draw(surfaces, looks, camera, size, light_rng)
     image = colour + (1 - coverage) * background(size, back_rng)
     if back_rng.random() < 0.15:
         occlude(image, back_rng)
@@ -93,7 +98,7 @@ def sample_person(rng: np.random.Generator) -> Person:
     """Someone new: a head, what it wears, and its colours."""
     traits, expression = sample_traits(rng), sample_expression(rng)
     looks = sample_looks(expression, rng)
-    points = build_head(traits, expression, girth=np.exp(rng.normal(0, 0.1)))
+    points = build_head(traits, expression, girth=math.exp(rng.normal(0, 0.1)))
     outfit = dress(points, rng)
     return Person([_skin(points, outfit), *outfit.surfaces], head_landmarks(points), looks)
 
@@ -135,8 +140,18 @@ def _posed(person: Person, pose, rng) -> tuple[list[Surface], np.ndarray]:
         follows = np.asarray(surface.follows, np.float32)[..., None]
         if follows.min() < 1:
             points = follows * points + (1 - follows) * ((surface.points - NECK_PIVOT) @ body.T + pivot)
-        surfaces.append(replace(surface, points=points.astype(np.float32, copy=False)))
+        surfaces.append(surface._replace(points=points.astype(np.float32, copy=False)))
     return surfaces, person.landmarks @ turn.T
+
+
+def _gaze(ahead, pose, rng):
+    """Where the irises are. Most people look into the camera, as far as their eyes can turn: a network that has
+    seen only eyes at rest takes a head that is bowed for one that is upright, if it looks up at the camera."""
+    face = euler_to_matrix(pose) @ euler_to_matrix([0.0, ZERO_PITCH, 0.0])
+    to_camera = EYEBALL * face[2, :2]
+    if rng.random() > INTO_CAMERA or np.hypot(*to_camera) > EYES_TURN:
+        return ahead
+    return to_camera + np.divide(ahead, 3)
 
 
 class Camera(NamedTuple):
@@ -155,7 +170,7 @@ class Camera(NamedTuple):
 
 
 def _camera(landmarks, margin, rng) -> Camera:
-    distance = np.exp(rng.uniform(*np.log(CAMERA_DISTANCE)))
+    distance = math.exp(rng.uniform(*np.log(CAMERA_DISTANCE)))
     unframed = Camera(np.zeros(2), 1.0, distance)(landmarks)[:, :2]
     k = rng.uniform(*TRAINING_WIDENING)
     jitter = CROP_JITTER * rng.normal(0, 1, 2)
@@ -164,7 +179,7 @@ def _camera(landmarks, margin, rng) -> Camera:
     middle = np.array((left + side / 2, top + side / 2))
     side *= 1 + 2 * (margin or 0)
     middle += jitter * side
-    return Camera(np.array((middle[0] - 0.5, 0.5 - middle[1])), side, distance)
+    return Camera(np.array((middle[0] - 0.5, 0.5 - middle[1]), np.float32), float(side), distance)
 
 
 # -------------------------------------------------------------------------------------------------------- pixels
@@ -174,16 +189,18 @@ def _draw(surfaces, looks, camera, size, rng):
     """Colour (S, S, 3) already times coverage, coverage (S, S, 1) and depth (S, S) of the head, no background."""
     fine = round(size * SUPERSAMPLING)
     points, values, triangles, kinds, two_sided = _joined(surfaces)
-    screen = camera(points) * (fine, fine, 1)
-    seen = rasterise(screen.astype(np.float32), triangles, two_sided, fine)
-    mixed = _blended(values, triangles.take(seen.triangle, axis=0).T, seen.weights)
+    seen = rasterise(camera(points) * np.array((fine, fine, 1), np.float32), triangles, two_sided, fine)
+    corners = triangles.take(seen.triangle, axis=0).T
+    mixed = np.einsum("vck,ck->vk", values.take(corners, axis=1), seen.weights)  # between the three corners
     normal, place = mixed[:3], mixed[3:]
     normal /= np.maximum(np.sqrt(np.einsum("ak,ak->k", normal, normal)), 1e-6)
     behind = two_sided[seen.triangle] & (normal[2] < 0)
     normal *= np.where(behind, np.float32(-1), np.float32(1))
-    colour, gloss = _painted(looks, kinds[seen.triangle], place)
+    colour, gloss = _painted(looks, {surface.material for surface in surfaces}, kinds[seen.triangle], place)
     light = sample_light(rng)
-    lit = 1 - light.shadow * (1 - cast_shadows(light.lamps[0], seen, fine, fine / camera.side))
+    lit = np.ones(len(gloss), np.float32)
+    if light.shadow:
+        lit -= light.shadow * (1 - cast_shadows(light.lamps[0], seen, fine, fine / camera.side))
     colour = shade(light, colour, gloss, normal, lit)
     colour *= _exposure(colour, rng)
 
@@ -197,13 +214,12 @@ def _draw(surfaces, looks, camera, size, rng):
     return rgba[..., :3], rgba[..., 3:], depth.reshape(fine, fine)[centres[:, None], centres]
 
 
-def _painted(looks, kind, place):
+def _painted(looks, materials, kind, place):
     """Colour (3, K) and gloss (K,) of points at place (5, K): every material by its own painter."""
     colour, gloss = np.empty((3, len(kind)), np.float32), np.empty(len(kind), np.float32)
-    for material in Material:
+    for material in materials:
         here = np.flatnonzero(kind == material)
-        if len(here):
-            colour[:, here], gloss[here] = paint(material, looks, place.take(here, axis=1))
+        colour[:, here], gloss[here] = paint(material, looks, place.take(here, axis=1))
     return colour, gloss
 
 
@@ -224,26 +240,19 @@ def _shrinking(fine, size):
 def _joined(surfaces):
     """All surfaces as one: points (V, 3), normals with painter's coordinates (8, V), triangles (M, 3), and what
     they are made of and whether both sides can be seen, (M,) each."""
-    offset, parts = 0, []
+    points = np.concatenate([surface.points.reshape(-1, 3) for surface in surfaces])
+    values = np.zeros((3 + PAINT_COORDINATES, len(points)), np.float32)
+    start, triangles = 0, []
     for surface in surfaces:
         rows, columns = surface.points.shape[:2]
-        triangles = _drawn(surface, grid_triangles(rows, columns, surface.closed))
-        values = np.zeros((3 + PAINT_COORDINATES, rows * columns), np.float32)
-        values[:3] = grid_normals(surface.points, surface.closed).reshape(-1, 3).T
-        values[3 : 3 + surface.paint.shape[-1]] = surface.paint.reshape(rows * columns, -1).T
-        count = len(triangles)
-        parts.append(
-            (
-                surface.points.reshape(-1, 3),
-                values,
-                triangles + offset,
-                np.full(count, surface.material, np.int8),
-                np.full(count, surface.two_sided),
-            )
-        )
-        offset += rows * columns
-    points, values, *rest = zip(*parts, strict=True)
-    return [np.concatenate(points), np.concatenate(values, axis=1), *map(np.concatenate, rest)]
+        triangles.append(_drawn(surface, grid_triangles(rows, columns, surface.closed)) + start)
+        own = values[:, start : start + rows * columns]
+        own[:3] = grid_normals(surface.points, surface.closed).reshape(-1, 3).T
+        own[3 : 3 + surface.paint.shape[-1]] = surface.paint.reshape(rows * columns, -1).T
+        start += rows * columns
+    counts = [len(part) for part in triangles]
+    kinds = np.repeat(np.array([surface.material for surface in surfaces], np.int8), counts)
+    return points, values, np.concatenate(triangles), kinds, np.repeat([s.two_sided for s in surfaces], counts)
 
 
 def _drawn(surface, triangles):
@@ -253,12 +262,6 @@ def _drawn(surface, triangles):
     shown = ~surface.buried.ravel()
     a, b, c = triangles.T
     return triangles.take(np.flatnonzero(shown[a] | shown[b] | shown[c]), axis=0)
-
-
-def _blended(values, corners, weights):
-    """Values (C, V) at the corners (3, K) of triangles, mixed by weights (3, K): (C, K)."""
-    a, b, c = np.ascontiguousarray(corners)
-    return np.stack([value[a] * weights[0] + value[b] * weights[1] + value[c] * weights[2] for value in values])
 
 
 def contact_sheet(images, columns: int = 10) -> np.ndarray:

@@ -110,8 +110,8 @@ def sample_traits(rng: np.random.Generator) -> Traits:
         face_depth=times(0.10),
         skull_height=times(0.08) * (1.1 if child else 1),
         skull_length=times(0.07),
-        dome=tuple(np.clip(rng.normal((2.5, 2.7, 2.3), 0.35), 1.9, 4)),
-        section=tuple(np.clip(rng.normal((2.2, 2.2), 0.22), 1.75, 3)),
+        dome=tuple(np.clip(rng.normal((2.5, 2.7, 2.3), 0.35), 1.9, 4).tolist()),
+        section=tuple(np.clip(rng.normal((2.2, 2.2), 0.22), 1.75, 3).tolist()),
         stretch=tuple(np.exp(rng.normal(0, 0.10, 4)) * ((1.15, 0.85, 0.9, 0.85) if child else (1, 1, 1, 1))),
         jaw_width=times(0.09) * (1.05 if child else 1),
         jaw_drop=about(0, 0.10),
@@ -188,17 +188,19 @@ def _bent(exponents, front, back):
     return np.where(ahead, front_sin, back_sin), np.where(ahead, front_cos * front, -back_cos * back)
 
 
+RISE = np.cos(np.linspace(0, np.pi / 2, DOME_ROWS + 1)[:-1], dtype=np.float32)[:, None]
+BULGE = 1 + 0.05 * np.sin(np.pi * np.clip(RISE, 0, 0.8) / 0.8) * (1 - COS) / 2
+
+
 def _dome(traits: Traits) -> np.ndarray:
     """Crown to brows, (DOME_ROWS, COLUMNS, 3): the slice at the brows, shrinking upward to a point."""
-    _, half_width, front, middle, back = SLICES[-1]
-    rise = np.cos(np.linspace(0, np.pi / 2, DOME_ROWS + 1)[:-1])[:, None]
-    side, ahead, behind = ((1 - rise**e) ** (1 / e) for e in traits.dome)
+    _, half_width, front, middle, back = SLICES[-1].tolist()
+    side, ahead, behind = ((1 - RISE**e) ** (1 / e) for e in traits.dome)
     reach_front = (front - middle) * traits.face_depth * ahead
     reach_back = (middle - back) * traits.skull_length * behind
     x, z = _bent(traits.section, reach_front, reach_back)
-    height = BROW_HEIGHT + (CROWN_HEIGHT - BROW_HEIGHT) * traits.skull_height * rise
-    bulge = 1 + 0.05 * np.sin(np.pi * np.clip(rise, 0, 0.8) / 0.8) * (1 - COS) / 2
-    return np.stack([half_width * side * bulge * x, np.broadcast_to(height, z.shape), middle + z], axis=-1)
+    height = BROW_HEIGHT + (CROWN_HEIGHT - BROW_HEIGHT) * traits.skull_height * RISE
+    return np.stack([half_width * side * BULGE * x, np.broadcast_to(height, z.shape), middle + z], axis=-1)
 
 
 def _face_heights() -> np.ndarray:
@@ -299,7 +301,7 @@ def build_head(traits: Traits, expression: Expression, girth: float = 1.0) -> np
     _express(modelled[DOME_ROWS:], expression, *_face_places())
     face = _individual(traits, modelled)
     points = np.concatenate([face, _neck(face[-1], girth)])
-    return ((points - origin) @ rotation.T + origin).astype(np.float32)
+    return (points - origin) @ rotation.T + origin
 
 
 def _modelled(traits: Traits) -> np.ndarray:
@@ -419,7 +421,7 @@ def best_rotation(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 # APPEARANCE_PITCH makes the looks agree: a network trained on heads with APPEARANCE_PITCH 0 sees real faces (all
 # angles below 30) 4.7 degrees too high after 5 minutes of training, 5.9 after more; on all poses 3 to 4 is best.
 LANDMARK_PITCH = -0.5
-APPEARANCE_PITCH = 4.0
+APPEARANCE_PITCH = 7.5
 ZERO_PITCH = LANDMARK_PITCH + APPEARANCE_PITCH
 
 
@@ -443,4 +445,5 @@ def _alignment(traits: Traits, modelled: np.ndarray) -> tuple[np.ndarray, np.nda
     the 68 landmarks fit those of the mean head best, which is also how a face model is fitted to a photo.
     """
     rest = _landmarks_of(traits, modelled)
-    return best_rotation(rest, reference_landmarks()), np.array([0.0, 0.0, -1.0])
+    rotation = best_rotation(rest, reference_landmarks()).astype(np.float32)
+    return rotation, np.array([0, 0, -1], np.float32)

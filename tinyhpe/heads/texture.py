@@ -7,6 +7,7 @@ painted on the eye's place of every head, wide or narrow. Colours are RGB from 0
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -41,10 +42,11 @@ HAIR_TONES = np.array(
 )
 HAIR_CHANCES = (0.16, 0.17, 0.16, 0.15, 0.13, 0.12, 0.05, 0.04, 0.02)
 IRIS_TONES = np.array(
-    [(0.12, 0.07, 0.04), (0.20, 0.13, 0.07), (0.18, 0.29, 0.38), (0.18, 0.24, 0.16), (0.05, 0.04, 0.03)]
+    [(0.12, 0.07, 0.04), (0.20, 0.13, 0.07), (0.18, 0.29, 0.38), (0.18, 0.24, 0.16), (0.05, 0.04, 0.03)],
+    np.float32,
 )
 LIP_RED, TEETH, MOUTH_DARK, LASH, EYE_WHITE = (
-    np.array(colour)
+    np.array(colour, np.float32)
     for colour in [
         (0.75, 0.2, 0.22),
         (0.86, 0.83, 0.78),
@@ -69,7 +71,7 @@ class Looks:
     frame: np.ndarray
     lens: np.ndarray
     white: float  # how bright eyeballs and teeth are
-    gaze: np.ndarray  # right, up
+    gaze: tuple  # how far the irises are off the middle: right, up
     eye_opening: float  # half the height of the open eye
     brow_thickness: float
     brow_lift: float
@@ -103,9 +105,9 @@ def sample_looks(expression: Expression, rng: np.random.Generator) -> Looks:
         frame=sample_colour(rng) * rng.uniform(0, 0.8),
         lens=sample_colour(rng) * 0.2,
         white=rng.uniform(0.65, 1),
-        gaze=rng.normal(0, (0.06, 0.025)),
-        eye_opening=0.008 if rng.random() < 0.07 else 0.06 * np.exp(rng.normal(0, 0.22)),
-        brow_thickness=0.045 * np.exp(rng.normal(0, 0.35)),
+        gaze=(rng.normal(0, 0.06), rng.normal(0, 0.025)),
+        eye_opening=0.008 if rng.random() < 0.07 else 0.068 * math.exp(rng.normal(0, 0.22)),
+        brow_thickness=0.045 * math.exp(rng.normal(0, 0.35)),
         brow_lift=rng.normal(0, 0.03),
         brow_tilt=rng.normal(0, 0.12),
         makeup=rng.uniform(0.2, 1) if made_up else 0.0,
@@ -195,6 +197,11 @@ def _hill(x, centre, width):
     return np.exp(-0.5 * ((x - centre) / width) ** 2)
 
 
+def _spot(x, y, centre, size):
+    """A round hill of two directions: one exponential in place of two."""
+    return np.exp(-0.5 * (((x - centre[0]) / size[0]) ** 2 + ((y - centre[1]) / size[1]) ** 2))
+
+
 def _paint_skin(looks, place):
     """All skin gets blotches and the shade of the neck; only what lies on the front gets a face."""
     u, v, w, below, hairy = place
@@ -230,25 +237,25 @@ def _paint_face(canvas, looks, u, v):
 
 
 def _paint_blush_and_shade(canvas, looks, sideways, v):
-    blush = 0.5 * _hill(sideways, 0.72, 0.28) * _hill(v, -0.45, 0.22)
-    blush += 0.35 * _hill(sideways, 0, 0.2) * _hill(v, -0.55, 0.12)
+    blush = 0.5 * _spot(sideways, v, (0.72, -0.45), (0.28, 0.22))
+    blush += 0.35 * _spot(sideways, v, (0, -0.55), (0.2, 0.12))
     blush *= 0.18 * (1 + 0.7 * looks.makeup)
     canvas.colour *= 1 - np.array((0, 1, 0.9), np.float32)[:, None] * blush
-    shade = 0.26 * _hill(sideways, 0.46, 0.22) * _hill(v, 0.0, 0.12)  # eye sockets
-    shade += 0.20 * _hill(sideways, 0.21, 0.06) * _hill(v, -0.03, 0.14)  # beside the root of the nose
-    shade += 0.30 * _hill(sideways, 0, 0.22) * _hill(v, -0.73, 0.04)  # under the nose
-    shade += 0.20 * _hill(sideways, 0.27, 0.05) * _hill(v, -0.66, 0.10)  # beside the wings
-    shade += 0.20 * _hill(sideways, 0, 0.25) * _hill(v, -1.33, 0.06)  # under the lower lip
+    shade = 0.26 * _spot(sideways, v, (0.46, 0), (0.22, 0.12))  # eye sockets
+    shade += 0.20 * _spot(sideways, v, (0.21, -0.03), (0.06, 0.14))  # beside the root of the nose
+    shade += 0.30 * _spot(sideways, v, (0, -0.73), (0.22, 0.04))  # under the nose
+    shade += 0.20 * _spot(sideways, v, (0.27, -0.66), (0.05, 0.10))  # beside the wings
+    shade += 0.20 * _spot(sideways, v, (0, -1.33), (0.25, 0.06))  # under the lower lip
     fold = sideways - 0.30 - 0.35 * (-0.65 - v)  # from the wings to the corners of the mouth
-    shade += (0.08 + 0.6 * looks.expression.smile) * _hill(fold, 0, 0.035) * _hill(v, -0.85, 0.15)
+    shade += (0.08 + 0.6 * looks.expression.smile) * _spot(fold, v, (0, -0.85), (0.035, 0.15))
     canvas.shade(np.clip(shade, 0, 0.7))
-    nostril = 1.1 * _hill(sideways, 0.095, 0.045) * _hill(v, -0.685, 0.03)
+    nostril = 1.1 * _spot(sideways, v, (0.095, -0.685), (0.045, 0.03))
     canvas.lay(np.clip(nostril, 0, 0.85), looks.skin * 0.15)
 
 
 def _paint_beard(canvas, looks, sideways, v):
     chin = smooth_step(-v, 0.75, 1.15) * smooth_step(1.02 - sideways, 0, 0.2)
-    chin *= 1 - 0.9 * _hill(sideways, 0, 0.36) * _hill(v, -1.06, 0.12)
+    chin *= 1 - 0.9 * _spot(sideways, v, (0, -1.06), (0.36, 0.12))
     whiskers = smooth_step(sideways, 0.85, 1.0) * smooth_step(-v, 0.05, 0.5)
     upper_lip = looks.moustache * np.exp(-0.5 * (sideways / 0.34) ** 4) * _hill(v, -0.82, 0.065)
     canvas.lay(np.clip(np.maximum(looks.beard * np.maximum(chin, whiskers), upper_lip), 0, 0.92), looks.hair * 0.8)
@@ -263,15 +270,18 @@ def _paint_brow(canvas, looks, sideways, v):
 
 def _paint_eye(canvas, looks, u, v):
     """White, iris, pupil and glint inside the lids; lashes on the upper lid, a fold above it."""
-    half_width = 0.205
+    half_width = 0.215
     along, up = np.abs(u) - 0.495, v - 0.005 - 0.06 * (np.abs(u) - 0.495)
-    opening = looks.eye_opening * np.clip(1 - (along / half_width) ** 2, 0, 1) ** 0.7
+    almond = np.clip(1 - (along / half_width) ** 2, 0, 1) ** 0.7
+    sight = up - looks.gaze[1]
+    up = up - 0.3 * looks.gaze[1] * almond  # the upper lid follows the gaze, the lower one hardly
+    opening = looks.eye_opening * (1 + 4 * looks.gaze[1]) * almond
     within = (np.abs(along) < half_width).astype(np.float32)
     open_part = smooth_step(opening - np.abs(up), -0.014, 0.014) * within
     shadow = np.clip(0.6 + 4 * (opening - up), 0.4, 1)
     white = EYE_WHITE[:, None] * (looks.white * shadow)
     side = np.sign(u)
-    right, above = along * side - looks.gaze[0], up - looks.gaze[1]
+    right, above = along * side - looks.gaze[0], sight
     radius = np.hypot(right, above)
     for outer, inner, colour in ((0.108, 0.085, looks.iris[:, None]), (0.052, 0.036, 0.02)):
         cover = smooth_step(radius, outer, inner)
@@ -293,7 +303,7 @@ def _paint_mouth(canvas, looks, sideways, v):
     lower = 0.18 * arch**0.7
     within = sideways < half_width
     canvas.lay(smooth_step(np.where(up > 0, upper - up, lower + up), -0.02, 0.02) * within, looks.lip)
-    wide_open, teeth = smooth_step(looks.expression.open_mouth, 0.02, 0.06), looks.expression.teeth
+    wide_open, teeth = float(smooth_step(looks.expression.open_mouth, 0.02, 0.06)), looks.expression.teeth
     gap = (0.010 + 0.035 * wide_open + 0.05 * teeth) * arch**0.5
     canvas.lay(0.9 * smooth_step(gap - np.abs(up + 0.02 * wide_open), -0.012, 0.012) * within, MOUTH_DARK)
     if wide_open + teeth > 0:

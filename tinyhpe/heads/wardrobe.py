@@ -6,7 +6,7 @@ narrow head gets narrow hair. Units and axes are those of `shape`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -28,8 +28,7 @@ class Material(IntEnum):
     LENS = 6
 
 
-@dataclass
-class Surface:
+class Surface(NamedTuple):
     """A grid of points (rows, columns, 3) and how it is drawn.
 
     paint (rows, columns, 3 or 4): where each point lies in its painter's own coordinates. follows: how much it
@@ -48,6 +47,8 @@ class Surface:
 
 HEAD_RADIUS = 1.15
 AROUND = np.abs(LONGITUDE)
+NEXT_COLUMN, COLUMN_BEFORE = np.roll(np.arange(COLUMNS), -1), np.roll(np.arange(COLUMNS), 1)
+COLUMN_SPACING = (LONGITUDE[NEXT_COLUMN] - LONGITUDE[COLUMN_BEFORE]) % (2 * np.pi)
 HAIRLINE_PLACES = (0, 0.45, 0.8, 1.1, 1.35, 1.6, 1.85, 2.2, np.pi)
 HAIRLINE = np.array((1.15, 1.12, 0.95, 0.50, 0.0, 0.15, -0.05, -0.8, -1.3))
 HAT_LINES = {
@@ -67,7 +68,10 @@ def sphere(rows: int, columns: int) -> np.ndarray:
     down = np.linspace(0, np.pi, rows)[:, None]
     around = np.linspace(-np.pi, np.pi, columns, endpoint=False)
     x, z = np.sin(down) * np.sin(around), np.sin(down) * np.cos(around)
-    return np.stack([x, np.broadcast_to(np.cos(down), x.shape), z], axis=-1)
+    return np.stack([x, np.broadcast_to(np.cos(down), x.shape), z], axis=-1, dtype=np.float32)
+
+
+BALL = sphere(14, 30)
 
 
 class Outfit(NamedTuple):
@@ -103,30 +107,32 @@ def dress(head: np.ndarray, rng: np.random.Generator) -> Outfit:
 
 
 def _ear_kind(rng):
-    return np.exp(rng.normal(0, 0.12)), np.deg2rad(rng.uniform(8, 32))
+    return math.exp(rng.normal(0, 0.12)), math.radians(rng.uniform(8, 32))
 
 
 def _disc(rows, columns):
     """A unit disc as a grid (3, rows, columns): right, up, and the radius."""
     radius = np.linspace(0, 1, rows)[:, None]
     angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), radius + 0 * angle])
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), radius + 0 * angle], dtype=np.float32)
 
 
 EAR = _disc(6, 12)
+EAR_LIFT = np.interp(EAR[2], (0, 0.45, 0.7, 0.88, 1), (0.0, 0.04, 0.16, 0.20, 0.05)).astype(np.float32)
+EAR_PAINT = {side: EAR[:, :, ::side].transpose(1, 2, 0) for side in (-1, 1)}
+EAR_COLUMNS = {side: np.argmin(np.abs(LONGITUDE - side * 1.62)) for side in (-1, 1)}
 
 
 def ear(head: np.ndarray, side: int, size: float, flare: float) -> Surface:
     """A shell with a rim, standing off the side (-1 left, 1 right in the image) of the head by `flare` radians."""
-    backward, up, radius = EAR[:, :, ::side]  # a loop that goes the other way round is seen from the other side
+    backward, up, _ = EAR[:, :, ::side]  # a loop that goes the other way round is seen from the other side
     taper = 0.80 + 0.20 * up  # a lobe below, a wide helix above
-    lift = np.interp(radius, (0, 0.45, 0.7, 0.88, 1), (0.0, 0.04, 0.16, 0.20, 0.05))
     backward, up = 0.30 * size * taper * backward + 0.26, 0.49 * size * up
-    out = np.cos(flare) * lift + np.sin(flare) * backward
-    z = -np.cos(flare) * backward - 0.12 * up
-    attach = head[DOME_ROWS + 16, np.argmin(np.abs(LONGITUDE - side * 1.62))]
+    out = math.cos(flare) * EAR_LIFT + math.sin(flare) * backward
+    z = -math.cos(flare) * backward - 0.12 * up
+    attach = head[DOME_ROWS + 16, EAR_COLUMNS[side]]
     points = np.stack([attach[0] + side * (out - 0.06), up - 0.18, attach[2] + z], axis=-1)
-    return Surface(points, np.moveaxis(EAR[:, :, ::side], 0, -1), Material.EAR, two_sided=True)
+    return Surface(points, EAR_PAINT[side], Material.EAR, two_sided=True)
 
 
 # -------------------------------------------------------------------------------------------------------- hair
@@ -151,8 +157,8 @@ def _shell(head, above, thickness, edge, material) -> Surface:
 
 def _above(line):
     """Distance (JAW_ROW + 1, COLUMNS) from a line around the head, positive above; shorter where it is steep."""
-    slope = np.gradient(line, LONGITUDE) / HEAD_RADIUS
-    return (canonical()[: JAW_ROW + 1, :, 1] - line) / np.sqrt(1 + slope**2)
+    slope = (line[NEXT_COLUMN] - line[COLUMN_BEFORE]) / (HEAD_RADIUS * COLUMN_SPACING)
+    return ((canonical()[: JAW_ROW + 1, :, 1] - line) / np.sqrt(1 + slope**2)).astype(np.float32)
 
 
 def hairline(rng: np.random.Generator, covers_ears: bool) -> np.ndarray:
@@ -183,7 +189,7 @@ def hair_shell(head: np.ndarray, style: str, rng: np.random.Generator) -> tuple[
     lumps = _waves(directions, rng, rough)
     covers_ears = style == "bob" or (style in COVERING and rng.random() < COVERING[style])
     above = _above(hairline(rng, covers_ears)) - 0.05 * lumps
-    thick = SHELL_THICKNESS[style] * np.exp(rng.normal(0, 0.35))
+    thick = SHELL_THICKNESS[style] * math.exp(rng.normal(0, 0.35))
     height = directions[..., 1]
     volume = 1 + rng.normal(0.3, 0.5) * smooth_step(height, 0.8, 1.9) + rng.normal(0, 0.25) * directions[..., 0]
     thickness = np.maximum(thick * volume * (1 + 0.3 * lumps), 0.015)
@@ -193,7 +199,8 @@ def hair_shell(head: np.ndarray, style: str, rng: np.random.Generator) -> tuple[
 def mane(head: np.ndarray, style: str, material: Material, rng: np.random.Generator) -> Surface:
     """Hair (or the cloth of a scarf) that hangs from the scalp around sides and back, open in front."""
     rows, columns = 14, 40
-    down, across = np.linspace(0, 1, rows)[:, None], np.linspace(0, 1, columns)[None]
+    down = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
+    across = np.linspace(0, 1, columns, dtype=np.float32)
     length = rng.uniform(0.9, 2.0) if style == "bob" else rng.uniform(2.0, 3.6)
     opening = (
         rng.uniform(0.45, 1.2)
@@ -203,14 +210,14 @@ def mane(head: np.ndarray, style: str, material: Material, rng: np.random.Genera
     lean = rng.normal(0, 0.15)
     angle = opening + across * (2 * np.pi - 2 * opening) + lean
     half_width = np.abs(head[:JAW_ROW, :, 0]).max() + 0.02
-    curls = rng.uniform(0.01, 0.05) * np.sin(angle * rng.integers(6, 16) + down * rng.uniform(-6, 6))
+    curls = rng.uniform(0.01, 0.05) * np.sin(angle * int(rng.integers(6, 16)) + down * rng.uniform(-6, 6))
     swell = rng.normal((0.12, 0.20, 0.12), (0.05, 0.12, 0.15))
-    volume = np.interp(down, (0, 0.2, 0.6, 1), (-0.05, *swell)) + curls
+    volume = np.interp(down, (0, 0.2, 0.6, 1), (-0.05, *swell)).astype(np.float32) + curls
     x = half_width * (1 + volume) * np.sin(angle)
     inward = rng.uniform(0.2, 0.45) * smooth_step(down * length, 0.6, 1.8)  # the nape is behind the skull
     reach = np.where(np.cos(angle) > 0, rng.uniform(0.95, 1.5), 1.62 * (1 - inward))
     z = -1.25 + reach * (1 + volume) * np.cos(angle)
-    uneven = 1 + rng.uniform(0, 0.12) * np.sin(angle * rng.integers(2, 12) + rng.uniform(0, 6))
+    uneven = 1 + rng.uniform(0, 0.12) * np.sin(angle * int(rng.integers(2, 12)) + rng.uniform(0, 6))
     y = 0.75 - length * down * uneven
     paint = np.stack([3 * np.sin(angle), y, 3 * np.cos(angle)], axis=-1)
     follows = 1 - 0.5 * smooth_step(down * length, 1.2, 3.0)
@@ -303,11 +310,11 @@ def _strip(x, y, z, width) -> Surface:
 
 def clothes(rng: np.random.Generator) -> list[Surface]:
     """Shoulders, and for some a collar that hides a part of the neck."""
-    ball = sphere(14, 30)
     wide = rng.uniform(2.5, 3.4)
-    shoulders = ball * (wide, 1.25, 1.0) + (0, -3.95 + rng.normal(0, 0.2), -1.65)
-    shoulders[..., 1] += rng.uniform(0.3, 0.7) * np.exp(-0.5 * (shoulders[..., 0] / 0.9) ** 2) * (ball[..., 1] > 0)
-    surfaces = [Surface(shoulders, ball, Material.CLOTH, follows=0.0)]
+    shoulders = BALL * np.array((wide, 1.25, 1), np.float32)
+    shoulders += np.array((0, -3.95 + rng.normal(0, 0.2), -1.65), np.float32)
+    shoulders[..., 1] += rng.uniform(0.3, 0.7) * np.exp(-0.5 * (shoulders[..., 0] / 0.9) ** 2) * (BALL[..., 1] > 0)
+    surfaces = [Surface(shoulders, BALL, Material.CLOTH, follows=0.0)]
     if rng.random() < 0.3:
         top, radius = rng.uniform(-2.7, -1.9), rng.uniform(0.92, 1.3)
         down = np.linspace(0, 1, 4)[:, None]

@@ -1,20 +1,44 @@
-"""One file for each column of the paper's Table 1, all with the interface of base.Method."""
+"""One file for each column of the paper's Table 1, all with the interface of base.Method.
+
+siamese        the paper's method with its ensemble layer; -same: Eq. 1 to the letter
+two_branch     the standard Siamese network, of which the ensemble layer is the quicker form
+rotation       the paper's method with the rotation as its target: what ships
+direct         the three angles by mean squared error, all else as the others
+patacchiola    the same loss with Patacchiola and Cangelosi's small network
+hopenet        66 levels and their expectation; its authors' code weighs the two losses 1 to 0.001, their paper
+               1 to 1 (-alpha1) and 1 to 2 (-alpha2)
+quatnet        a quaternion, and ordinal regression of the angles beside it
+keypoints      68 landmarks, and the mean head fitted to twelve of them (the paper's FAN)
+depth          a morphable head fitted to a depth map (the paper's 3DMM)
+"""
 
 from pathlib import Path
 
 from tinyhpe.errors import InputError
+from tinyhpe.methods.depth import Depth
 from tinyhpe.methods.direct import Direct
-from tinyhpe.methods.hopenet import HopeNet
+from tinyhpe.methods.hopenet import HopeNet, HopeNet1, HopeNet2
+from tinyhpe.methods.keypoints import Keypoints
+from tinyhpe.methods.patacchiola import Patacchiola
+from tinyhpe.methods.quatnet import QuatNet
 from tinyhpe.methods.rotation import SiameseRotation
 from tinyhpe.methods.siamese import Siamese, SiameseSame
+from tinyhpe.methods.two_branch import SiameseTwoBranch
 from tinyhpe.weight_files import load_arrays, save_arrays
 
 METHODS = {
     "siamese": Siamese,
     "siamese-same": SiameseSame,
+    "siamese-two-branch": SiameseTwoBranch,
     "siamese-rotation": SiameseRotation,
     "direct": Direct,
+    "patacchiola": Patacchiola,
     "hopenet": HopeNet,
+    "hopenet-alpha1": HopeNet1,
+    "hopenet-alpha2": HopeNet2,
+    "quatnet": QuatNet,
+    "keypoints": Keypoints,
+    "depth": Depth,
 }
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"
 INPUT_SIZES = range(32, 1025)  # of trained networks, pixels

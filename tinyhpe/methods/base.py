@@ -17,7 +17,10 @@ class Method(Module):
     """A ResNet, a loss for its outputs, and a way to read a pose from them.
 
     Subclasses set `outputs` (how many numbers the network gives for an image), `parts` (what each of the losses is
-    of) and `stages` (names of the training stages, of equal length), and define loss() and decode().
+    of), `stages` (names of the training stages, of equal length) and `lr` (the first learning rate, unless another
+    one is asked for), and define loss() and decode(). What a sample is, is theirs to say, too: `sees` is what they
+    look at, "images" or "depths"; `learns` is the label that they are trained on, "poses" or "landmarks". A
+    method without stages is not trained at all.
 
     Args:
         network, stem: see nn.resnet.build.
@@ -28,6 +31,8 @@ class Method(Module):
     outputs = 3
     parts = ANGLES
     stages = ("training",)
+    lr = 6e-3
+    sees, learns = "images", "poses"
 
     def __init__(self, network="r18n", stem="7x7", input_size=48, seed=0):
         self.backbone = resnet.build(network, self.outputs, stem, seed)
@@ -39,13 +44,13 @@ class Method(Module):
     def begin_stage(self, stage, crops):
         """Prepare for a training stage; `crops` are the training data."""
 
-    def loss(self, stage, images, poses):
+    def loss(self, stage, images, labels):
         """Return the losses of the parts (yaw, pitch and roll), a tensor (3,).
 
         Args:
             stage: one of `stages`.
             images: (n, S, S, 3) normalised float tensor, where the weights are.
-            poses: (n, 3) float32 array of degrees, beside the images.
+            labels: float32 array beside the images: poses (n, 3) in degrees, or landmarks (n, 68, 2) in pixels.
         """
         raise NotImplementedError
 

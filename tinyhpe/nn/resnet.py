@@ -100,11 +100,12 @@ NETWORKS = {
     "resnet34": (BasicBlock, (3, 4, 6, 3), 64),
     "resnet50": (Bottleneck, (3, 4, 6, 3), 64),
     "r18n": (BasicBlock, (2, 2, 2, 2), 16),
+    "r18m": (BasicBlock, (2, 2, 2, 2), 22),
 }
 
 
 def build(name, outputs=1000, stem="7x7", seed=0):
-    """Build a network by name: resnet18, resnet34, resnet50, or r18n (ResNet-18 at a quarter of its width).
+    """Build a network by name: resnet18, 34 or 50, or ResNet-18 at a quarter (r18n), a third (r18m) of its width.
 
     Raises:
         InputError: no network or stem of that name.
@@ -114,5 +115,4 @@ def build(name, outputs=1000, stem="7x7", seed=0):
             f"unknown network {name!r} with stem {stem!r}: "
             f"choose one of {', '.join(NETWORKS)} and one of {', '.join(STEMS)}"
         )
-    block, depths, width = NETWORKS[name]
-    return ResNet(np.random.default_rng(seed), block, depths, width, outputs, stem)
+    return ResNet(np.random.default_rng(seed), *NETWORKS[name], outputs, stem)

@@ -36,7 +36,7 @@ class PairwiseOrder(Op):
         check_pairs(scores, self.levels)
         n = len(scores)
         self.z = scores[:, None] - scores[None, :]
-        self.targets = narrowed(order_targets(self.levels), scores)
+        self.targets = narrowed(order_targets(self.levels[:, None], self.levels[None, :]), scores)
         losses = cross_entropies(xp, self.z, self.targets)
         itself = xp.arange(n)
         losses[itself, itself] = 0  # there an image is paired with itself
@@ -57,9 +57,9 @@ def check_pairs(scores, levels):
         )
 
 
-def order_targets(levels):
-    """(n, n, ...) targets: 1, 1/2, 0 where level_i is above, equal to, below level_j."""
-    first, second = levels[:, None], levels[None, :]  # never subtracted: unsigned levels have no differences
+def order_targets(first, second):
+    """1, 1/2, 0 where the first level is above, equal to, below the second one."""
+    # never subtracted: unsigned levels have no differences
     return 0.5 * (first > second) + 0.5 * (first >= second)
 
 

@@ -50,7 +50,14 @@ class Run:
         self.model = methods.build(
             settings.method, settings.network, settings.stem, settings.input_size, settings.seed
         ).to(device)
-        self.loader = Loader(crops, settings.input_size, settings.batch_size, settings.balanced, settings.seed)
+        self.loader = Loader(
+            crops,
+            settings.input_size,
+            settings.batch_size,
+            settings.balanced,
+            settings.seed,
+            self.model.learns,
+        )
         if len(self.loader) == 0:
             raise InputError(
                 f"{len(crops.poses)} training images are fewer than one batch of {settings.batch_size}: "
@@ -64,7 +71,8 @@ class Run:
             from tinyhpe.fast.cuda.precision import use_precision  # here: a CPU needs nothing of tinyhpe.fast
 
             use_precision(settings.precision)
-        self.begin_optimizing(self.model.stages[0])
+        if self.model.stages:
+            self.begin_optimizing(self.model.stages[0])
 
     def begin_optimizing(self, stage):
         """Each stage starts with a fresh Adam, with the paper's betas and eps."""
@@ -84,7 +92,7 @@ class Run:
         started = time.monotonic() - self.seconds
         # on two cores a second thread of BLAS beside the preparation of batches made a step take twice as long
         with stop_at_ctrl_c() as stop, one_blas_thread(), contextlib.closing(self.batches_left()) as batches:
-            while self.epoch < self.settings.epochs:
+            while self.model.stages and self.epoch < self.settings.epochs:
                 stage, first, end = stage_of(self.model.stages, self.settings.epochs, self.epoch)
                 if self.epoch == first and self.batch == 0:
                     self.model.begin_stage(stage, self.crops)
@@ -112,17 +120,18 @@ class Run:
             return batches
         from tinyhpe.fast.cuda.transfer import copied_ahead
 
-        return copied_ahead(backend.device_module(self.device), batches, self.loader.shape)
+        label_shape = self.loader.labels.shape[1:]
+        return copied_ahead(backend.device_module(self.device), batches, self.loader.shape, label_shape)
 
     def progress_bar(self, stage, shown):
         """The bar of the current epoch."""
         title = f"epoch {self.epoch + 1}/{self.settings.epochs} {stage}"
         return tqdm(total=len(self.loader), initial=self.batch, desc=title, disable=not shown, leave=False)
 
-    def update(self, loss, optimizer, images, variations, poses):
-        """One step of training; returns the losses (3,), where they were computed."""
-        images, poses = prepare(images, variations, poses, self.settings.input_size)
-        losses = loss(Tensor(images), poses)
+    def update(self, loss, optimizer, images, variations, labels):
+        """One step of training; returns the losses of the parts, where they were computed."""
+        images, labels = prepare(images, variations, labels, self.settings.input_size)
+        losses = loss(Tensor(images), labels)
         losses.sum().backward()
         optimizer.step()
         optimizer.zero_grad()  # at the end: so the gradients take no memory in the next forward pass
@@ -195,8 +204,9 @@ class Run:
         metrics = {"settings": self.description(), "history": self.history, "validation": validation}
         with written_by_rename(self.out / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        with written_by_rename(self.out / "loss.png") as temporary:
-            plot_losses(self.history, temporary)
+        if self.history:
+            with written_by_rename(self.out / "loss.png") as temporary:
+                plot_losses(self.history, temporary)
 
 
 def stage_of(stages, epochs, epoch):

@@ -23,19 +23,21 @@ class Settings:
     input_size: int = 64
     epochs: int = 20
     batch_size: int = 32
-    lr: float = 6e-3
+    lr: float | None = None  # of the method, see methods/base.py
     balanced: bool = False
     seed: int = 0
     precision: str = "float32"
     init: str = ""
 
     def __post_init__(self):
-        stages = len(methods.find(self.method).stages)
+        method = methods.find(self.method)
+        stages = len(method.stages)
         if self.batch_size < 2 or self.epochs < stages:
             raise InputError(
                 f"--batch-size {self.batch_size} with --epochs {self.epochs} is too little: {self.method} "
                 f"needs pairs of images, and at least one epoch for each of its {stages} stages"
             )
+        object.__setattr__(self, "lr", self.lr or method.lr)
         kind, _, path = self.data.partition(":")
         if path:  # absolute, so that the run can be resumed from another working folder
             object.__setattr__(self, "data", f"{kind}:{Path(path).absolute()}")

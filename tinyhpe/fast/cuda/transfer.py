@@ -18,13 +18,13 @@ import numpy as np
 
 
 class Buffer:
-    """Room for the images, variations and poses of one batch in pinned memory, and once more on the GPU.
+    """Room for the images, variations and labels of one batch in pinned memory, and once more on the GPU.
 
     `copied` is the event that the copy is complete, `used` the event that the last kernel that reads it is.
     """
 
-    def __init__(self, cupy, shape):
-        kinds = (shape, np.uint8), ((shape[0], 4), np.float32), ((shape[0], 3), np.float32)
+    def __init__(self, cupy, shape, label_shape):
+        kinds = (shape, np.uint8), ((shape[0], 4), np.float32), ((shape[0], *label_shape), np.float32)
         self.pinned = [pinned(cupy, *kind) for kind in kinds]
         self.on_gpu = [cupy.empty(*kind) for kind in kinds]
         self.copied, self.used = cupy.cuda.Event(disable_timing=True), cupy.cuda.Event(disable_timing=True)
@@ -46,18 +46,20 @@ def pinned(cupy, shape, dtype):
     return np.frombuffer(memory, dtype, count).reshape(shape)
 
 
-def copied_ahead(cupy, batches, shape):
-    """Yield each (images, variations, poses) of `batches` on the GPU, one copy ahead of the caller.
+def copied_ahead(cupy, batches, shape, label_shape=(3,)):
+    """Yield each (images, variations, labels) of `batches` on the GPU, one copy ahead of the caller.
 
     Args:
         cupy: the module.
-        batches: yields (images, variations, poses), NumPy arrays: uint8 of `shape`, (n, 4) and (n, 3) float32.
+        batches: yields (images, variations, labels), NumPy arrays: uint8 of `shape`; (n, 4) and
+            (n, *label_shape) float32.
         shape: of the images of every batch, (n, S, S, 3).
+        label_shape: of the label of one image.
 
     What is on the GPU is valid until the next batch is asked for. An event that was never recorded counts as past.
     """
     copies = cupy.cuda.Stream(non_blocking=True)
-    buffers = Buffer(cupy, shape), Buffer(cupy, shape)
+    buffers = Buffer(cupy, shape, label_shape), Buffer(cupy, shape, label_shape)
     before = None  # the buffer whose copy was ordered last
     try:
         for number, batch in enumerate(batches):
