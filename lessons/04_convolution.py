@@ -176,9 +176,10 @@ conv_by_taps = check("04.2", conv_by_taps)
 # of lesson 1.
 
 # %%
-windows = np.lib.stride_tricks.sliding_window_view(pad(small, 1), (3, 3), axis=(1, 2))
+padded = pad(small, 1)
+windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
 print("small", small.shape, "with padding 1, windows", windows.shape)
-print("same memory as the padded image:", np.shares_memory(windows, windows.base))
+print("same memory as the padded image:", np.shares_memory(windows, padded))
 print("weights", kernels.shape, "as columns", kernels.reshape(-1, 4).shape)
 
 # %% [markdown]

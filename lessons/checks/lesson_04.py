@@ -94,6 +94,42 @@ MISCOUNTS = [  # what it gives, why, hint
         "it rounds to the nearest; a half of a window more does not fit",
         "round down",
     ),
+    *(
+        (
+            miscount,
+            "the kernel's own length is forgotten: its first pixel cannot stand on the last pixel of the row",
+            "how many places can the FIRST pixel of the kernel take, with stride 1?",
+        )
+        for miscount in (lambda n, k, s, p: -(-(n + 2 * p) // s), lambda n, k, s, p: (n + 2 * p - 1) // s + 1)
+    ),
+    *(
+        (
+            lambda n, k, s, p, border=border: (n - k) // s + 1 + border * p,
+            "the padding is added to the number of windows, after the division",
+            "the border makes the row longer, before any window is counted",
+        )
+        for border in (1, 2)
+    ),
+    (
+        lambda n, k, s, p: n + 2 * p - k // s + 1,
+        "the division reaches only the kernel: // comes before + and -",
+        "put brackets round the way that the kernel can move",
+    ),
+    (
+        lambda n, k, s, p: (n + 2 * p - k) // (s + 1),
+        "the division is by stride + 1",
+        "the 1 is a window, the first one; it is no part of a step",
+    ),
+    (
+        lambda n, k, s, p: (n + 2 * p + k) // s + 1,
+        "the kernel makes the row longer; it should leave less room",
+        "how many places can the FIRST pixel of the kernel take, with stride 1?",
+    ),
+    (
+        lambda n, k, s, p: (n + 2 * p - s) // k + 1,
+        "kernel and stride are exchanged",
+        "by how many pixels does the kernel move from one window to the next?",
+    ),
     (lambda n, k, s, p: n + 2 * p, "that is the length of the padded row", "where can a kernel begin in it?"),
 ]
 
@@ -314,6 +350,16 @@ def im2col(answer):
                 "photo, row and column of the window first",
             ),
         ]
+        if k == 3:  # as many as there are channels
+            across = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))[:, ::stride, ::stride]
+            mistakes.append(
+                (
+                    rows(across, (0, 1, 2, 4, 5, 3)) if across.size % right.shape[1] == 0 else right,
+                    "the windows lie across columns and channels",
+                    "the two axes to slide along are the image's rows and columns",
+                    "number the axes of x from 0: photo, row, column, channel",
+                )
+            )
         if padding:
             edge = pad(x, padding, mode="edge")
             edge = np.lib.stride_tricks.sliding_window_view(edge, (k, k), axis=(1, 2))[:, ::stride, ::stride]
