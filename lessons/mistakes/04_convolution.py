@@ -654,3 +654,17 @@ def gradient_of_x(g, weight, padding):
 def gradient_of_x(g, weight, padding):
     turned = weight[::-1, ::-1].swapaxes(2, 3)
     return conv(g, turned, padding=padding - len(weight) + 1)
+
+
+# %% 04.5: turned by 90 degrees
+
+
+def gradient_of_x(g, weight, padding):
+    return conv(g, np.rot90(weight).swapaxes(2, 3), padding=len(weight) - 1 - padding)
+
+
+# %% 04.5: the channels are turned round, too
+
+
+def gradient_of_x(g, weight, padding):
+    return conv(g, weight[::-1, ::-1, ::-1, ::-1].swapaxes(2, 3), padding=len(weight) - 1 - padding)
