@@ -234,7 +234,7 @@ def test_one_bad_label_file_is_reported_and_the_others_are_evaluated(tinyhpe, tm
         (["train", "--epochs", "0"], "--epochs"),
         (["train", "--lr", "nan"], "--lr"),
         (["train", "--seed", "-1"], "--seed"),
-        (["train", "--input-size", "7"], "32 to 1024"),
+        (["train", "--input-size", "7"], "16 to 1024"),
         (["train", "--out", "good.png"], "cannot write"),
         (["train", "--precision", "float16"], "--precision float16 is for GPUs: add --device cuda"),
         (["evaluate", "--precision", "float16"], "float16 is for GPUs"),

@@ -48,6 +48,9 @@ def test_most_rendered_heads_have_the_pose_that_is_fitted_whatever_they_wear(mod
     errors = geodesic(model.predict(np.stack([head.depth for head in heads])), poses)
     assert np.median(errors) < 8
     assert (errors < 20).mean() > 0.7
+    empty = np.full((1, SIDE, SIDE), np.nan)
+    corner = np.where(np.arange(SIDE) > SIDE - 3, 0.0, empty)
+    assert np.isfinite(model.predict(np.concatenate([empty, corner, corner * 0 + 1]))).all()
     unfitted = geodesic(np.zeros_like(poses), poses)
     assert np.median(errors) < np.median(unfitted) / 4
 

@@ -121,9 +121,9 @@ def test_heads_rendered_before_there_were_landmarks_are_good_for_poses_and_anew_
     tmp_path, monkeypatch
 ):
     first = rendered.load(2, 32, cache=tmp_path, progress=False)
-    next(tmp_path.glob("*-landmarks.npy")).unlink()
+    next(tmp_path.rglob("landmarks.npy")).unlink()
     rendered.load(2, 32, cache=tmp_path, progress=False, learns="landmarks")
-    next(tmp_path.glob("*-landmarks.npy")).unlink()
+    next(tmp_path.rglob("landmarks.npy")).unlink()
     monkeypatch.setattr(rendered, "render_head", None)
     again = rendered.load(2, 32, cache=tmp_path, progress=False)
     assert again.landmarks is None

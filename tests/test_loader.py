@@ -118,7 +118,7 @@ def test_a_worker_that_dies_is_an_error_and_does_not_hang(tmp_path, monkeypatch)
     batches = loader(stored(tmp_path)).batches(0, 0, epochs=10**6, workers=2)
     next(batches)
     multiprocessing.active_children()[0].kill()
-    with pytest.raises(InputError, match="a process that prepares batches died"):
+    with pytest.raises(InputError, match="a worker process died"):
         bits(batches)
     assert multiprocessing.active_children() == []
 

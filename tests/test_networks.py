@@ -8,13 +8,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.fixtures.record_resnet50 import FIXTURE, image, random_weights
+from tests.weights import load_arrays
 from tinyhpe import ops
 from tinyhpe.errors import InputError
 from tinyhpe.nn import resnet
 from tinyhpe.nn.layers import BatchNorm2d, Conv2d, Linear
 from tinyhpe.nn.module import Sequential
 from tinyhpe.tensor import Tensor, no_grad
-from tinyhpe.weight_files import load_arrays, save_arrays
+from tinyhpe.weight_files import save_arrays
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed; it is no dependency of tinyhpe"

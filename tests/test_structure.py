@@ -15,6 +15,9 @@ ROOT = Path(tinyhpe.__file__).parent
 MAY_IMPORT = {  # part -> the parts of the package that it may know
     "errors": set(),
     "files": {"errors"},
+    "interrupts": set(),
+    "terminal": set(),
+    "description": {"errors"},
     "blas": set(),
     "ways": set(),
     "backend": {"errors"},
@@ -23,27 +26,39 @@ MAY_IMPORT = {  # part -> the parts of the package that it may know
     "gradcheck": {"tensor"},
     "graph": {"tensor", "backend"},
     "checks": {"gradcheck", "tensor", "ways"},
-    "weight_files": {"backend", "errors", "files"},
+    "weight_files": {"backend", "description", "errors", "files"},
     "nn": {"tensor", "backend", "ops", "ways", "errors"},
     "optim": {"backend", "tensor", "ways"},
     "fast": {"tensor", "backend", "ops", "nn", "optim", "ways", "errors", "files"},
     "pose": {"backend", "errors"},
     "heads": {"pose"},
-    "datasets": {"backend", "blas", "pose", "heads", "errors", "files"},
-    "methods": {"blas", "datasets", "heads", "nn", "pose", "ops", "backend", "errors", "weight_files"},
+    "datasets": {"backend", "blas", "pose", "heads", "errors", "interrupts", "files"},
+    "methods": {
+        "description",
+        "blas",
+        "datasets",
+        "heads",
+        "nn",
+        "pose",
+        "ops",
+        "backend",
+        "errors",
+        "weight_files",
+    },
 }
 
 ENGINE = ("tensor", "ops", "nn", "optim", "gradcheck", "checks", "backend")
 BUDGETS = {  # code lines: no blanks, comments, docstrings
     "the tape": (("tensor",), 150),
-    "the engine for readers": (ENGINE, 1450),
+    "the engine for readers": (ENGINE, 1455),
     "quicker ways, without the emulator": (("fast", "ways"), 1100),
     # 4400 in the design of issue 10. What its faults.md asked for is 750 lines more: BIWI, real data of any form,
     # pictures that are known again, locks, resuming elsewhere, a front door, weights to start from. Issue 11 added
     # 150: poses as cameras meet them, the rotation as target, robustness. Issue 12 added 364: the other columns of
     # Table 1, with landmarks and depth on their way through cache, crop and flip. Issue 13 added 107: lessons from
-    # the command line, Tensor.graph().
-    "the package without heads": (None, 5800),
+    # the command line, Tensor.graph(). Issue 14 added 300: a reader of .mat files, one way to open, to write, to
+    # lock and to describe a file, one way to start and to end workers, streams that may fail.
+    "the package without heads": (None, 6100),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 MOST_TOKENS, MOST_TOKENS_OF_A_FILE = 12, 13.5  # a code line, in the mean

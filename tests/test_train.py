@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.weights import load_arrays
 from tinyhpe import backend, cli, datasets, methods
 from tinyhpe.datasets import loader
 from tinyhpe.datasets.crops import HeadCrops
@@ -26,7 +27,7 @@ from tinyhpe.train.checkpoint import start_from
 from tinyhpe.train.losses import LOOK_EVERY
 from tinyhpe.train.memory import memory_held, within_memory
 from tinyhpe.train.run import stage_of
-from tinyhpe.weight_files import load_arrays, save_arrays
+from tinyhpe.weight_files import save_arrays
 
 ROOT = Path(__file__).parents[1]
 SMALL = Settings(method="siamese", input_size=32, epochs=2, batch_size=8, balanced=False, seed=3)
@@ -362,7 +363,7 @@ def test_a_run_is_resumed_from_another_folder_or_after_its_data_moved_but_not_on
 
 def test_a_second_training_in_one_folder_is_refused_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "open_dataset", lambda *_: pytest.fail("it begins to work"))
-    with locked(tmp_path), pytest.raises(InputError, match=f"in use by the process {os.getpid()}: "):
+    with locked(tmp_path), pytest.raises(InputError, match=f"in use by the process {os.getpid()} on "):
         train("--out", str(tmp_path))
 
 
@@ -372,7 +373,7 @@ def test_a_folder_is_locked_until_the_process_that_holds_it_ends_or_is_killed(tm
     for end in (lambda other: other.communicate("\n"), lambda other: other.kill() or other.communicate()):
         other = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         other.stdout.readline()
-        with pytest.raises(InputError, match=f"in use by the process {other.pid}: "), locked(tmp_path):
+        with pytest.raises(InputError, match=f"in use by the process {other.pid} on "), locked(tmp_path):
             pass
         end(other)
         with locked(tmp_path):

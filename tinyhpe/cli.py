@@ -5,16 +5,17 @@ Each command imports what it alone needs: so the pose of one photo is there with
 
 import argparse
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
 
 from tinyhpe import backend, methods
 from tinyhpe.datasets import SPECS
+from tinyhpe.description import RANGES
 from tinyhpe.errors import InputError
 from tinyhpe.files import make_folder
 from tinyhpe.nn.resnet import NETWORKS, STEMS
+from tinyhpe.terminal import safe_streams, visible
 
 MODEL_HELP = "model.safetensors or the folder of a run (default: the shipped one)"
 FEW_PHOTOS = 20  # are done before one has read a progress bar
@@ -28,25 +29,28 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments=None):
-    """Run the command line; returns the exit status: 0, 2 for bad input, 130 for Ctrl-C."""
-    for name in "stdout", "stderr":
-        if getattr(sys, name) is None:  # closed: tinyhpe doctor >&-
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            setattr(sys, name, open(nowhere, "w", closefd=False))  # noqa: SIM115
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Run the command line; returns the exit status: 0, 2 for bad input or lost output, 130 for Ctrl-C."""
+    with safe_streams() as output:
+        status, problems = run(sys.argv[1:] if arguments is None else arguments)
+        output.flush()
+        if output.failure and not isinstance(output.failure, BrokenPipeError):  # a reader that has gone had enough
+            problems = [*problems, f"standard output: {output.failure.strerror}; what was printed is lost"]
+        for problem in problems:
+            print(f"tinyhpe: {visible(problem)}", file=sys.stderr)
+        return 2 if problems and not status else status
+
+
+def run(arguments):
+    """Do what the arguments say; returns (exit status, a line for each problem)."""
     try:
         options = make_parser(arguments[:1]).parse_args(arguments)
-        problems = options.run(options)
+        return 0, options.run(options)
     except SystemExit as end:  # argparse has said what it had to say
-        return end.code
+        return end.code, []
     except KeyboardInterrupt as interrupt:
-        say(f"tinyhpe: {interrupt or 'interrupted; no file was left half-written'}", sys.stderr)
-        return 130
+        return 130, [str(interrupt) or "interrupted; no file was left half-written"]
     except (InputError, OSError, MemoryError) as error:
-        problems = [reason(error)]
-    for problem in problems:
-        say(f"tinyhpe: {visible(problem)}", sys.stderr)
-    return 2 if problems else 0
+        return 2, [reason(error)]
 
 
 def reason(error):
@@ -56,21 +60,6 @@ def reason(error):
     if isinstance(error, MemoryError):
         return "out of memory; close other programs, or train with a smaller --input-size, --batch-size or --net"
     return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-
-
-def visible(text):
-    """The text with \\n for a new line and \\x1b for an escape: file names may hold what a terminal would obey."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def say(text, stream=None):
-    """Print text; where the reader has gone (a pipe to head), the work goes on without."""
-    stream = stream or sys.stdout
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def make_parser(chosen=()):
@@ -185,10 +174,10 @@ def number_type(kind, low, high, name):
     return parse
 
 
-positive = number_type(int, 1, 10**9, "whole number")
-natural = number_type(int, 0, 2**31, "whole number")
-network_side = number_type(int, methods.INPUT_SIZES[0], methods.INPUT_SIZES[-1], "whole number")
-learning_rate = number_type(float, 1e-9, 1.0, "number")
+positive = number_type(int, *RANGES["heads"], "whole number")
+natural = number_type(int, *RANGES["seed"], "whole number")
+network_side = number_type(int, *RANGES["input_size"], "whole number")
+learning_rate = number_type(float, *RANGES["lr"], "number")
 
 
 def run_train(options):
@@ -242,9 +231,9 @@ def train(out, settings, options):
     run.save_model()
     result = evaluate(validation, run.model)
     run.save_report(result)
-    say(f"{settings.method}, {len(training)} images, {settings.epochs} epochs, {run.seconds:.0f} s of training")
-    say(f"{len(validation)} images kept out of training:\n{table(result)}")
-    say(f"model, metrics and loss curves are in {visible(options.out)}")
+    print(f"{settings.method}, {len(training)} images, {settings.epochs} epochs, {run.seconds:.0f} s of training")
+    print(f"{len(validation)} images kept out of training:\n{table(result)}")
+    print(f"model, metrics and loss curves are in {visible(options.out)}")
     return problems + result["problems"]
 
 
@@ -261,12 +250,12 @@ def run_evaluate(options):
 
     if options.robustness:
         results = robustness(options.data, load(options))
-        say(json.dumps(results) if options.json else robustness_table(results))
+        print(json.dumps(results) if options.json else robustness_table(results))
         return results["none"]["problems"]
     result = evaluate(options.data, load(options))
-    say(json.dumps(result) if options.json else table(result))
+    print(json.dumps(result) if options.json else table(result))
     if result["left_out"] and not options.json:
-        say(f"{result['left_out']} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
+        print(f"{result['left_out']} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
     return result["problems"]
 
 
@@ -288,7 +277,7 @@ def run_predict(options):
                 entries.append({"image": str(path), **pose._asdict()})
                 if not options.json:
                     with bar.external_write_mode():  # the bar stays below the lines
-                        say(f"{visible(str(path))}: {pose}")
+                        print(f"{visible(str(path))}: {pose}")
                 if out:
                     write_picture(pose.draw(photo), path, out)
             except InputError as error:
@@ -296,9 +285,9 @@ def run_predict(options):
             except Exception as error:  # whatever it is, the other photos are done
                 problems.append(f"{path}: {reason(error)}")
     if options.json:
-        say(json.dumps(entries))
+        print(json.dumps(entries))
     elif entries and out:
-        say(f"the photos with their axes are in {visible(options.out)}")
+        print(f"the photos with their axes are in {visible(options.out)}")
     return problems
 
 
@@ -306,7 +295,7 @@ def run_render(options):
     from tinyhpe.datasets import rendered
 
     rendered.write_folder(options.count, Path(options.out), options.size, options.seed)
-    say(f"{options.count} heads with poses, landmarks and depth are in {visible(options.out)}")
+    print(f"{options.count} heads with poses, landmarks and depth are in {visible(options.out)}")
     return []
 
 
@@ -325,9 +314,9 @@ def run_bench(options):
     report = bench.printer(sys.stderr if options.json else sys.stdout)
     results = measure([options.workload] if options.workload else names, report)
     if options.json:
-        say(json.dumps(results))
+        print(json.dumps(results))
     else:
-        say("\n" + "\n".join(f"{name:8} {value}" for name, value in results["machine"].items()))
+        print("\n" + "\n".join(f"{name:8} {value}" for name, value in results["machine"].items()))
     return []
 
 
@@ -336,7 +325,7 @@ def run_lesson(options):
 
     notebook = lesson.copy_lesson(options.number, Path.cwd(), options.fresh)
     how = lesson.open_notebook(notebook) if sys.stdout.isatty() else ""
-    say(f"{notebook.name} is in this folder{how}")
+    print(f"{notebook.name} is in this folder{how}")
     return []
 
 
@@ -346,14 +335,14 @@ def run_class(options):
     sys.path.insert(0, str(lessons_folder()))  # what reads the answers lies beside what writes them
     from checks.standing import report
 
-    say("\n".join(report(options.folder)))
+    print("\n".join(report(options.folder)))
     return []
 
 
 def run_doctor(_):
     from tinyhpe import doctor
 
-    say("\n".join(doctor.report()))
+    print("\n".join(doctor.report()))
     return []
 
 

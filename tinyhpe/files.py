@@ -1,12 +1,21 @@
-"""Files appear complete, or not at all; and where they go if nobody says."""
+"""Files appear complete, or not at all; are opened only if they are files; and where they go if nobody says."""
 
 import contextlib
+import errno
+import functools
 import os
+import platform
+import re
 import secrets
+import stat
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tinyhpe.errors import InputError
+
+UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
 
 
 def cache_folder() -> Path:
@@ -23,23 +32,67 @@ def cache_folder() -> Path:
     return Path(tempfile.gettempdir()) / "tinyhpe-cache"
 
 
+def open_file(path, most):
+    """Open a file that a user names, to read its bytes: a pipe or a device might never answer.
+
+    Raises:
+        OSError: there is none, it is no regular file, or has more than `most` bytes.
+    """
+    file = open(path, "rb", opener=at_once)  # noqa: SIM115  the caller closes it
+    try:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a file, but a pipe or a device", str(path))
+        if status.st_size > most:
+            text = f"{status.st_size / 1e6:,.0f} MB are more than the {most / 1e6:,.0f} that such a file may have"
+            raise OSError(errno.EFBIG, text, str(path))
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def at_once(path, flags):
+    """An opener that does not wait for the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 @contextlib.contextmanager
 def written_by_rename(path):
-    """Give the block a temporary path beside `path`; rename it when the block has ended well.
+    """Give the block a new file beside `path`, open for its bytes; name it `path` when the block has ended well.
+
+    Nobody can guess its name, and it is locked as long as its writer lives: those of the dead are removed.
 
     Raises:
         InputError: the folder cannot be written to, or the disk is full; `path` is as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp{path.suffix}")  # nobody else's, nobody can guess it
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     with said_to_user(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(path.parent.absolute())
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
+            with open(temporary, "xb") as file:
+                lock(file)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # else a name may outlive a power cut, and its content not
             os.replace(temporary, path)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
+
+
+@functools.cache  # once is enough, and a folder may hold 367,350 files
+def remove_unfinished(folder):
+    """Remove what processes that were killed have left in a folder. A living one holds the lock of its file."""
+    for name in filter(UNFINISHED.fullmatch, os.listdir(folder)):
+        with contextlib.suppress(OSError):
+            with open_file(folder / name, sys.maxsize) as file:
+                is_new = time.time() - os.fstat(file.fileno()).st_mtime < 1  # its writer is about to lock it
+                is_left = not is_new and lock(file)
+            if is_left:
+                os.unlink(folder / name)
 
 
 def make_folder(folder):
@@ -67,36 +120,54 @@ def said_to_user(path):
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder, wait=False):
     """Hold a folder for this process alone while the block runs; when the process dies, it is free again.
 
+    Args:
+        wait: until another process that holds it lets it go.
+
     Raises:
-        InputError: another process holds it; the message names it.
+        InputError: another process holds it; the message names it. Or nothing can be written there.
     """
-    with open(Path(folder) / ".lock", "a+") as file:
-        try:
-            lock(file)
-        except (BlockingIOError, PermissionError):  # of Linux and macOS, and of Windows
+    path = Path(folder) / ".lock"
+    with said_to_user(path):
+        file = open(path, "a+", encoding="utf-8", errors="replace", opener=not_through_links)  # noqa: SIM115
+    with file:
+        while lock(file) is False:
             file.seek(0)
-            raise InputError(
-                f"{folder} is in use by the process {file.read()}: wait for its end, or choose another folder"
-            ) from None
-        except OSError:  # a file system without locks
-            pass
+            holder = file.read(99)
+            if not wait:
+                raise InputError(
+                    f"{folder} is in use by the process {holder}: wait for its end, or choose another"
+                )
+            if wait != holder:
+                print(f"waiting for the process {holder}, which makes the same", file=sys.stderr)
+                wait = holder
+            time.sleep(0.1)
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()} on {platform.node()}")
         file.flush()
         yield
 
 
+def not_through_links(path, flags):
+    return at_once(path, flags | getattr(os, "O_NOFOLLOW", 0))
+
+
 def lock(file):
-    """Lock an open file until it is closed; raises an OSError if another process has done so."""
-    if os.name == "nt":
-        import msvcrt
+    """Lock an open file until it is closed: True, or False if another process has; None: nobody can say here."""
+    try:
+        if os.name == "nt":
+            import msvcrt
 
-        os.lseek(file.fileno(), 1 << 30, os.SEEK_SET)  # far beyond its content, which others are to read
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
+            os.lseek(file.fileno(), 1 << 30, os.SEEK_SET)  # far beyond its content, which others are to read
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # of Linux and macOS, and of Windows
+        return False
+    except OSError:  # a file system without locks
+        return None
+    return True

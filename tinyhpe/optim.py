@@ -75,14 +75,20 @@ class Optimizer:
 
     def load_state_dict(self, state):
         """Take moments and step count from state_dict(); raises ValueError if they are another optimizer's."""
-        shapes = {f"{i}.{name}": p.shape for i, p in enumerate(self.parameters) for name in self.moments}
-        if wrong := [key for key in state if key != "steps" and np.shape(state[key]) != shapes.get(key)]:
-            raise ValueError(f"the state of another optimizer: {wrong[0]} does not fit, of {len(state)} arrays")
-        self.steps, self.state = int(state["steps"]), [{} for _ in self.parameters]
-        for key in state.keys() - {"steps"}:
+        shapes = {"steps": ()}
+        for i, parameter in enumerate(self.parameters):
+            own = {f"{i}.{name}": parameter.shape for name in self.moments}
+            shapes |= own if state.keys() & own else {}  # a frozen one has none
+        arrays = {key: backend.plain_array(array) for key, array in state.items()}
+        if wrong := dict(shapes.items() ^ {(key, array.shape) for key, array in arrays.items()}):
+            raise ValueError(f"the state of another optimizer: {min(wrong)} does not fit, of {len(state)} arrays")
+        if any(array.dtype.kind not in "iuf" for array in arrays.values()) or not 0 <= arrays["steps"] < 2**53:
+            raise ValueError(f"the state of no optimizer: {arrays['steps']} steps, or moments that are no numbers")
+        self.steps, self.state = int(arrays.pop("steps")), [{} for _ in self.parameters]
+        for key, array in arrays.items():
             number, name = key.split(".")
             xp = backend.array_module(self.parameters[int(number)].data)
-            self.state[int(number)][name] = xp.array(backend.plain_array(state[key]))
+            self.state[int(number)][name] = xp.array(array)
 
 
 class SGD(Optimizer):

@@ -59,5 +59,5 @@ def write_picture(picture, photo, folder):
         path = folder / (f"{photo.stem}_pose.jpg" if number == 1 else f"{photo.stem}_pose_{number}.jpg")
         if not path.exists() or has_mark(path, mark):
             break
-    with written_by_rename(path) as temporary:
-        picture.save(temporary, "JPEG", comment=mark, **QUALITY)
+    with written_by_rename(path) as file:
+        picture.save(file, "JPEG", comment=mark, **QUALITY)

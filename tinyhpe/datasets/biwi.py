@@ -14,7 +14,7 @@ Nothing says where the face is. So its box is a square of FACE_MM about the head
 
 import numpy as np
 
-from tinyhpe.datasets.folders import files_by_stem, head_crops, photo_among, read_heads
+from tinyhpe.datasets.folders import files_by_stem, head_crops, photo_among, read_heads, read_text
 from tinyhpe.errors import InputError
 from tinyhpe.pose.angles import euler_to_matrix, matrix_to_euler
 from tinyhpe.pose.boxes import square, testing_box
@@ -53,7 +53,7 @@ def face_box(calibration, centre):
 def read_lines(path, lines):
     """Some lines of a text file that hold three numbers each, (n, 3); empty lines do not count. Or InputError."""
     try:
-        rows = [line.split() for line in path.read_text(encoding="latin-1").splitlines() if line.strip()]
+        rows = [line.split() for line in read_text(path).splitlines() if line.strip()]
         found = np.array([rows[line] for line in lines], float)
     except (OSError, IndexError, ValueError):
         found = np.empty(0)

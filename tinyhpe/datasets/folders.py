@@ -8,9 +8,11 @@ from tqdm import tqdm
 
 from tinyhpe.datasets.crops import HeadCrops, PhotoCrops, check_crop, points_in_crop
 from tinyhpe.errors import InputError
+from tinyhpe.files import open_file
 from tinyhpe.pose.levels import RANGE_DEGREES
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
+MOST_BYTES = 10**6  # of a text
 
 
 def files_by_stem(folder, passed_over=()):
@@ -35,6 +37,12 @@ def files_by_stem(folder, passed_over=()):
 
 def stop(error):
     raise error
+
+
+def read_text(path):
+    """The text of a small file of labels; OSError if there is none, or it is no small file."""
+    with open_file(path, MOST_BYTES) as file:
+        return file.read(MOST_BYTES).decode("latin-1")
 
 
 def photo_among(files):

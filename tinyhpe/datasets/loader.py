@@ -17,13 +17,11 @@ import math
 import multiprocessing
 import sys
 import time
-from collections import deque
 
 import numpy as np
 
 from tinyhpe.datasets.augment import augment
-from tinyhpe.datasets.processes import begin_work, cores, deaf_to_interrupts, why_a_worker_died
-from tinyhpe.errors import InputError
+from tinyhpe.datasets.processes import answers, cores, workers
 from tinyhpe.pose.levels import balanced_weights
 
 # One worker makes 9000 rendered crops a second, or 300 from photos of 450x450; a CPU trains on 1000 (r18n, 48x48).
@@ -80,6 +78,11 @@ class Loader:
         indices, rng = self.order(epoch)[number], np.random.default_rng([self.seed, epoch, number])
         return *augment(self.images[indices], self.input_size, rng), self.labels[indices]
 
+    def make_into(self, memory, shape, slot, epoch, number):
+        """make(), in a worker: the images go into a slot of the shared memory; returns variations and poses."""
+        as_slots(memory, shape)[slot], *others = self.make(epoch, number)
+        return others
+
     def batches(self, epoch, number, epochs, workers):
         """Yield what make() returns, from batch `number` of `epoch` to the end of `epochs`.
 
@@ -87,7 +90,6 @@ class Loader:
             workers: how many processes prepare them, see default_workers; with 0 nobody works ahead.
 
         The arrays are valid until the next batch is asked for. Close the generator to end the processes early.
-        They are spawned, so that a script that calls this needs the usual `if __name__ == "__main__":`.
 
         Raises:
             InputError: a photo cannot be read, or a process died.
@@ -101,90 +103,25 @@ def default_workers(device):
     return min(MOST_WORKERS[device], cores() - 1)
 
 
-def prepared_ahead(loader, wanted, workers):
-    """Yield loader.make(epoch, number) for each pair in `wanted`, in order, made ahead by `workers` processes.
+def prepared_ahead(loader, wanted, count):
+    """Yield loader.make(epoch, number) for each pair in `wanted`, in order, made ahead by `count` processes.
 
-    They go round: batch k to worker k mod the number of workers, and through slot k mod the number of slots.
-    While the caller looks at one slot, each worker fills another, and one more holds a batch that is ready.
+    They go round: batch k to worker k mod their number, and through slot k mod the number of slots. While the
+    caller looks at one slot, each worker fills another, and one more holds a batch that is ready.
     """
-    spawn = multiprocessing.get_context("spawn")
-    shape = (workers + 2, *loader.shape)
-    memory = spawn.RawArray(ctypes.c_uint8, math.prod(shape))  # it has no name: the last process's end frees it
+    shape = (count + 2, *loader.shape)
+    # it has no name: the last process's end frees it
+    memory = multiprocessing.get_context("spawn").RawArray(ctypes.c_uint8, math.prod(shape))
     slots = as_slots(memory, shape)
-    with deaf_to_interrupts():
-        crew = [Worker(spawn, memory, shape) for _ in range(workers)]
-    coming = deque()  # (slot, worker) of each batch that is under way
-    try:
-        for worker in crew:
-            worker.tell(loader)
-        for k, batch in enumerate(wanted):
-            if len(coming) == len(slots):
-                yield finished(*coming.popleft())
-            slot, worker = k % len(slots), crew[k % workers]
-            worker.tell((slot, *batch))
-            coming.append((slots[slot], worker))
-        while coming:
-            yield finished(*coming.popleft())
-    finally:
-        for worker in crew:
-            worker.end()
-
-
-def finished(slot, worker):
-    """Wait for the batch in a slot: (images, variations, labels)."""
-    return slot, *worker.answer()
+    orders = ((number % len(slots), *batch) for number, batch in enumerate(wanted))
+    with workers(count, loader.make_into, memory, shape) as crew:
+        for number, answer in enumerate(answers(crew, orders, len(slots))):
+            yield slots[number % len(slots)], *answer
 
 
 def as_slots(memory, shape):
     """The shared memory as an array of slots, (slots, n, S, S, 3) uint8."""
     return np.frombuffer(memory, np.uint8).reshape(shape)
-
-
-class Worker:
-    """A process that makes batches, seen from the parent: orders and answers go through a pipe."""
-
-    def __init__(self, spawn, memory, shape):
-        self.pipe, other_end = spawn.Pipe()
-        self.process = spawn.Process(target=make_batches, args=(other_end, memory, shape), daemon=True)
-        self.process.start()
-        other_end.close()  # now the worker alone has it: when one end is closed, the other one hears of it
-
-    def tell(self, message):
-        """Send the loader, once, and then (slot, epoch, number) for each batch to be made."""
-        with contextlib.suppress(OSError):  # the worker has died: answer() says so
-            self.pipe.send(message)
-
-    def answer(self):
-        """Wait for the oldest batch that was ordered: (variations, labels), or raise what went wrong."""
-        try:
-            answer = self.pipe.recv()
-        except (EOFError, OSError):
-            raise InputError(
-                f"a process that prepares batches died: {why_a_worker_died()}; then go on with --resume"
-            ) from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def end(self):
-        """Let the process finish the batch that it is at, and wait for that."""
-        self.pipe.close()
-        self.process.join()
-
-
-def make_batches(pipe, memory, shape):
-    """What a worker does, until its parent closes the pipe or ends: make the batches that it is told to."""
-    begin_work()
-    slots = as_slots(memory, shape)
-    with contextlib.suppress(EOFError, ConnectionError):  # the parent has closed its end
-        loader = pipe.recv()
-        while True:
-            slot, epoch, number = pipe.recv()
-            try:
-                slots[slot], *answer = loader.make(epoch, number)
-            except (InputError, MemoryError) as error:
-                answer = error
-            pipe.send(answer)
 
 
 def images_per_second(loader, workers, seconds=3.0):

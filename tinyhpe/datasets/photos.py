@@ -8,6 +8,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from tinyhpe.errors import InputError
+from tinyhpe.files import open_file
 
 MINIMUM_SIDE = 16
 WHITES = 1, 255, 4095, 65535  # of floats, of 8, 12 and 16 bits
@@ -15,6 +16,15 @@ CUT_TO_8_BITS = ";16", "65535"  # in how Pillow describes a file of which it dro
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # of TIFF; with more than 8 bits Pillow does not look at it
 JPEG_END = b"\xff\xd9"
 LYING_ORIENTATIONS = (5, 6, 7, 8)  # of EXIF: those that exchange width and height
+MOST_BYTES, MOST_MEMORY = 10**8, 4 * 10**8  # of a file; for its pixels
+PROGRESSIVE = 13
+BYTES_PER_PIXEL = {  # that decoding takes at most, by format: measured, and rounded up
+    **dict.fromkeys(("JPEG", "MPO"), 8),
+    **dict.fromkeys(("PNG", "BMP", "GIF", "PPM"), 9),
+    **dict.fromkeys(("TIFF", "AVIF"), 14),
+    **dict.fromkeys(("WEBP", "JPEG2000"), 22),
+}
+STRIP = 256  # rows that are computed with at a time
 
 # warnings.catch_warnings changes the whole process; one photo at a time keeps the threads out of each other's way
 _one_at_a_time = threading.Lock()
@@ -31,16 +41,20 @@ def open_photo(path) -> Image.Image:
     bits without a pixel above 4095 would be nearly black; it comes out brighter.) Anything else is refused.
 
     Raises InputError (one line) for a file that is missing, unreadable, truncated, not an image, smaller than
-    16x16 pixels, of pixels on an unknown scale, or above Pillow's decompression-bomb limit.
+    16x16 pixels, of pixels on an unknown scale, or so large that it would take more than 400 MB.
     """
     return _read(path, _to_rgb)
 
 
 def to_photo(image) -> Image.Image:
-    """A PIL image as `open_photo` gives it; raises InputError as that does."""
+    """A PIL image as `open_photo` gives it, itself if it is one; raises InputError as that does."""
     with _told_in_one_line("the image"):
+        image.load()
         _check_size(image)
-        return _to_rgb(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        if type(image) is Image.Image and image.mode == "RGB" and not turned and not image.has_transparency_data:
+            return image
+        return _to_rgb(ImageOps.exif_transpose(image))
 
 
 def check_photo(path) -> tuple[int, int]:
@@ -53,11 +67,12 @@ def check_photo(path) -> tuple[int, int]:
 
 
 def _read(path, use):
-    with _told_in_one_line(path), _one_at_a_time, warnings.catch_warnings(), open(path, "rb") as file:
+    with _told_in_one_line(path), _one_at_a_time, warnings.catch_warnings(), open_file(path, MOST_BYTES) as file:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(file) as image:
             _check_size(image)
+            _check_memory(image)
             return use(image)
 
 
@@ -80,7 +95,13 @@ def _told_in_one_line(path):
         ) from None
     except Image.UnidentifiedImageError:
         raise InputError(f"{path}: not an image, or empty; give a JPEG or a PNG") from None
+    except MemoryError:
+        raise InputError(
+            f"{path}: not enough memory to decode it; scale it down, or close other programs"
+        ) from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        if getattr(error, "strerror", None):
+            raise InputError(f"{path}: {error.strerror}; check the name") from None
         raise InputError(f"{path}: damaged or truncated ({_one_line(error)}); get the photo anew") from None
 
 
@@ -94,6 +115,18 @@ def _check_size(image):
         raise _Unsuitable(
             f"{width}x{height} pixels are too few to show a head; "
             f"use a photo of at least {MINIMUM_SIDE}x{MINIMUM_SIDE}"
+        )
+
+
+def _check_memory(image):
+    if image.format not in BYTES_PER_PIXEL:  # Pillow calls other programs for some
+        raise _Unsuitable(f"a {image.format} file; save it as JPEG or PNG")
+    needed = PROGRESSIVE if image.info.get("progressive") else BYTES_PER_PIXEL[image.format]
+    width, height = image.size
+    if width * height * needed > MOST_MEMORY:
+        most = MOST_MEMORY // needed // 10**6
+        raise _Unsuitable(
+            f"{width}x{height} pixels, more than {most} million pixels of such a file; scale it down"
         )
 
 
@@ -115,32 +148,38 @@ def _is_complete_jpeg(image):
 
 
 def _to_rgb(image):
+    """The image as open_photo gives it; `image` itself may be turned: a large one must not be there twice."""
     is_negative = getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
     is_cut = any(sign in str(getattr(image, "tile", "")) for sign in CUT_TO_8_BITS)
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits, or floats
         grey = _eight_bits(image)
         return (ImageOps.invert(grey) if is_negative else grey).convert("RGB")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, "black")
-        image = Image.alpha_composite(black, image)
-    image = image.convert("RGB")
-    if is_cut and np.asarray(image).max() <= 16:
+        image = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+        black = Image.new("RGB", image.size)
+        black.paste(image, (0, 0), image)
+        image = black
+    else:
+        image = image.convert("RGB")
+    if is_cut and max(brightest for _, brightest in image.getextrema()) <= 16:
         raise _Unsuitable("its colours fill 12 of their 16 bits at most, and would be black; save it with 8 bits")
     return image
 
 
 def _eight_bits(image):
     """Grey of floats, or of more than 8 bits, as bytes; Pillow's own convert() would cut off at 255."""
-    grey = np.asarray(image).astype(np.float32)
-    darkest, brightest = grey.min(), grey.max()
+    width, height = image.size
+    boxes = [(0, top, width, min(top + STRIP, height)) for top in range(0, height, STRIP)]
+    strips = [np.asarray(image.crop(box)) for box in boxes]
+    darkest, brightest = np.min([strip.min() for strip in strips]), np.max([strip.max() for strip in strips])
     whites = [white for white in WHITES if brightest <= white and (white > 1 or image.mode == "F")]
     if not whites or not darkest >= 0:
         raise _Unsuitable(
             f"its pixels go from {darkest:g} to {brightest:g}, a scale that is not known here; save it with 8 bits"
         )
-    return Image.fromarray(np.rint(grey * (255 / whites[0])).astype(np.uint8))
+    factor = np.float32(255 / whites[0])
+    return Image.fromarray(np.concatenate([np.rint(strip * factor).astype(np.uint8) for strip in strips]))
 
 
 def _one_line(error) -> str:

@@ -7,7 +7,7 @@ empty line, "Face", x centre, y centre, width, height.
 
 import re
 
-from tinyhpe.datasets.folders import files_by_stem, head_crops, photo_among, read_heads
+from tinyhpe.datasets.folders import files_by_stem, head_crops, photo_among, read_heads, read_text
 from tinyhpe.errors import InputError
 from tinyhpe.pose.boxes import square, testing_box
 
@@ -45,7 +45,7 @@ def load_pointing04(folder, size, progress=True):
 def read_box(path):
     """The face box (x, y, width, height) of a .txt file; InputError if it says something else."""
     try:
-        x, y, width, height = (float(line) for line in path.read_text(encoding="latin-1").split()[2:6])
+        x, y, width, height = (float(line) for line in read_text(path).split()[2:6])
     except (OSError, ValueError):
         raise InputError(
             f"{path}: no face box; after the name and the word Face come x, y, width, height"

@@ -1,15 +1,26 @@
-"""What all worker processes of this package have in common.
+"""Worker processes, of the loader and the renderer alike: how they start, work, and end.
 
-Ctrl-C reaches every process of a terminal. Workers ignore it; the parent acts, and ends them in good order.
+They are spawned, not forked: a fork of a process with threads (as BLAS has) can hang. So a script that makes some
+needs the usual `if __name__ == "__main__":`; without it they die, and InputError says so.
+
+Ctrl-C reaches every process of a terminal, a SIGTERM perhaps. Workers are deaf to both; the parent acts, and ends
+them. To do that it closes a pipe, on which a thread of each worker waits: so they also end when it is killed.
 """
 
+import _thread
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
 import threading
+from collections import deque
 
 from tinyhpe import blas
+from tinyhpe.errors import InputError
+from tinyhpe.interrupts import deaf_to_interrupts
+
+SECONDS_TO_END = 1.0  # in which a worker puts its files in order
 
 
 def cores():
@@ -31,26 +42,96 @@ def why_a_worker_died():
     )
 
 
-def begin_work():
-    """Called first in a worker: ignore Ctrl-C, and use one core.
+class Worker:
+    """A process that answers orders, seen from the parent.
 
-    Two threads of BLAS in each of two workers would wait for each other more than they compute.
+    Args:
+        given: what each order begins with, such as memory that the processes share.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    blas.controller().limit(limits=1)
+
+    def __init__(self, *given):
+        spawn = multiprocessing.get_context("spawn")
+        self.pipe, its_pipe = spawn.Pipe()
+        its_life, self.life = spawn.Pipe(duplex=False)
+        ends = its_pipe, its_life
+        self.process = spawn.Process(target=serve, args=(*ends, *given), daemon=True)
+        self.process.start()
+        for end in ends:  # now the worker alone has them: when one end is closed, the other one hears of it
+            end.close()
+
+    def tell(self, message):
+        """Send a function, once, and then the orders: tuples of further arguments for it."""
+        with contextlib.suppress(OSError):  # the worker has died: answer() says so
+            self.pipe.send(message)
+
+    def answer(self):
+        """Wait for what the function returned for the oldest order, or raise what went wrong."""
+        try:
+            answer = self.pipe.recv()
+        except (EOFError, OSError):
+            raise InputError(f"a worker process died: {why_a_worker_died()}; then go on") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def end(self):
+        """Wait for its end, once its `life` is closed; not for long."""
+        self.process.join(SECONDS_TO_END)
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
 
 
 @contextlib.contextmanager
-def deaf_to_interrupts():
-    """Workers started in here ignore Ctrl-C already while they import what they need (not on Windows).
-
-    A new process inherits what is ignored. Only the main thread may say so.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def workers(count, function, *given):
+    """Give the block a list of workers that call function(*given, *order); end them when it is left, at once."""
+    crew = []
     try:
-        yield
+        for _ in range(count):
+            with deaf_to_interrupts():
+                crew.append(Worker(*given))
+        for worker in crew:  # here, since one that has just started takes a while to listen
+            worker.tell(function)
+        yield crew
     finally:
-        signal.signal(signal.SIGINT, before)
+        for worker in crew:
+            worker.life.close()
+        for worker in crew:
+            worker.end()
+
+
+def answers(crew, orders, most):
+    """Give the workers orders in turn, `most` of them under way at a time, and yield their answers in order."""
+    coming = deque()
+    for number, order in enumerate(orders):
+        if len(coming) == most:
+            yield coming.popleft().answer()
+        worker = crew[number % len(crew)]
+        worker.tell(order)
+        coming.append(worker)
+    while coming:
+        yield coming.popleft().answer()
+
+
+def serve(pipe, life, *given):
+    """What a worker does, until its parent closes the other end of `life`, or ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # which cleans up
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with, args=[life], daemon=True).start()
+    blas.controller().limit(limits=1)  # two threads in each of two workers would wait more than they compute
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        function = pipe.recv()
+        while True:
+            order = pipe.recv()
+            try:
+                answer = function(*given, *order)
+            except (InputError, MemoryError) as error:
+                answer = error
+            pipe.send(answer)
+
+
+def end_with(life):
+    """Wait for the parent to close its end of a pipe, and interrupt what this process is at."""
+    with contextlib.suppress(EOFError, OSError):
+        life.recv()
+    _thread.interrupt_main(signal.SIGTERM)

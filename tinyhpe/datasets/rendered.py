@@ -7,9 +7,7 @@ its own, started from (seed, i). So a longer set begins with the shorter one.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import zlib
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +19,10 @@ from tqdm import tqdm
 import tinyhpe.heads
 import tinyhpe.pose
 from tinyhpe.blas import one_blas_thread
+from tinyhpe.datasets import processes
 from tinyhpe.datasets.crops import HeadCrops, StoredImages
-from tinyhpe.datasets.processes import begin_work, cores, why_a_worker_died
 from tinyhpe.errors import InputError
-from tinyhpe.files import cache_folder, written_by_rename
+from tinyhpe.files import cache_folder, locked, make_folder, written_by_rename
 from tinyhpe.heads import Head, render_head
 from tinyhpe.pose.sampling import fig4_poses, photographed_poses
 
@@ -32,6 +30,8 @@ POSES = {"rendered": photographed_poses, "rendered-fig4": fig4_poses}  # data se
 CHUNK = 50  # heads that a worker renders at a time
 SMALLEST, LARGEST = 16, 4096  # sides of an image in pixels
 FOLDER_MARGIN = 0.85  # free space on each side of the face, in sides of its box: room for HopeNet's crop
+
+CHECKSUM = ".crc32"  # what the name of the checksum beside each file of the cache ends with
 
 # Depth as 16-bit PNG: 0 is no head, other values are 1 + (depth + DEPTH_OFFSET) * DEPTH_STEPS.
 DEPTH_OFFSET, DEPTH_STEPS = 8.0, 4000.0
@@ -71,13 +71,16 @@ def load(
     """
     _check(count, size, seed)
     folder = Path(cache) if cache is not None else cache_folder()
-    stem = f"{data}-{renderer_version()}-{size}px-seed{seed}-{count}"
-    files = {kind: folder / f"{stem}-{kind}.npy" for kind in (sees, *LABELS)}
-    wanted = {sees, "poses", learns}  # files of before there were landmarks are good for who does not ask for them
-    if not all(_is_complete(files[kind], kind, count, size) for kind in wanted):
+    entry = folder / f"{data}-{renderer_version()}-{size}px-seed{seed}-{count}"
+    files = {kind: entry / f"{kind}.npy" for kind in (sees, *LABELS)}
+    # files of before there were landmarks are good for who does not ask for them
+    wanted = [(files[kind], _shape(kind, count, size)) for kind in sorted({sees, "poses", learns})]
+    if not all(_is_whole(*file) for file in wanted):
         render_chunk = partial(_render_chunk, POSES[data], sees, seed, size)
         try:
-            _write(files, sees, render_chunk, count, size, workers, progress)
+            with locked(make_folder(entry), wait=True):
+                if not all(_is_whole(*file) for file in wanted):  # nobody has made it meanwhile
+                    _write(files, render_chunk, count, size, workers, progress)
         except InputError as problem:
             if not isinstance(problem.__cause__, OSError):  # the folder is not to blame
                 raise
@@ -87,13 +90,25 @@ def load(
     return HeadCrops(StoredImages(files[sees]), np.load(files["poses"]), names, landmarks=landmarks)
 
 
-def _is_complete(file, kind, count, size):
-    """Whether a file is there and whole."""
+def _shape(kind, count, size):
+    return count, *(LABELS[kind][1] if kind in LABELS else (size, size, *PICTURES[kind][2]))
+
+
+def _is_whole(file, shape):
+    """Whether a file is there, of a shape, and as it was written."""
     try:
-        shape = np.load(file, mmap_mode="r").shape
-    except (OSError, ValueError):
+        noted = file.with_suffix(CHECKSUM).read_text()
+        return np.load(file, mmap_mode="r").shape == shape and noted == _checksum(file)
+    except Exception:  # NumPy raises whatever a damaged file leads it to
         return False
-    return shape == (count, *(LABELS[kind][1] if kind in LABELS else (size, size, *PICTURES[kind][2])))
+
+
+def _checksum(file):
+    checksum = 0
+    with open(file, "rb") as content:
+        while piece := content.read(1 << 20):
+            checksum = zlib.crc32(piece, checksum)
+    return f"{checksum:08x}"
 
 
 def _check(count, size, seed):
@@ -109,24 +124,26 @@ def _name(index):
     return f"head{index:05d}"
 
 
-def _write(files, sees, render_chunk, count, size, workers, progress):
-    """Renders chunk by chunk and appends to the file, so that memory stays small. The pictures appear last: once
-    they are there, the set is complete."""
-    labels = {kind: np.empty((count, *shape), np.float32) for kind, (_, shape) in LABELS.items()}
-    _, dtype, channels = PICTURES[sees]
-    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (count, size, size, *channels)}
-    with written_by_rename(files[sees]) as temporary:
-        with open(temporary, "wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            done = 0
-            for pictures, *chunk_labels in _in_parallel(render_chunk, count, workers, progress):
-                file.write(pictures)
-                for label, of_chunk in zip(labels.values(), chunk_labels, strict=True):
-                    label[done : done + len(of_chunk)] = of_chunk
-                done += len(pictures)
-        for kind, label in labels.items():
-            with written_by_rename(files[kind]) as temporary_labels:
-                np.save(temporary_labels, label)
+def _write(files, render_chunk, count, size, workers, progress):
+    """Renders chunk by chunk and appends to the file, so that memory stays small. The checksums come last."""
+    (pictures_file, pictures_kind), *_ = ((file, kind) for kind, file in files.items() if kind in PICTURES)
+    labels = {kind: np.empty(_shape(kind, count, size), np.float32) for kind in LABELS}
+    dtype = np.dtype(PICTURES[pictures_kind][1])
+    header = {"descr": dtype.str, "fortran_order": False, "shape": _shape(pictures_kind, count, size)}
+    with written_by_rename(pictures_file) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        done = 0
+        for pictures, *chunk_labels in _in_parallel(render_chunk, count, workers, progress):
+            file.write(pictures)
+            for label, of_chunk in zip(labels.values(), chunk_labels, strict=True):
+                label[done : done + len(of_chunk)] = of_chunk
+            done += len(pictures)
+    for kind, label in labels.items():
+        with written_by_rename(files[kind]) as file:
+            np.save(file, label)
+    for written in files.values():
+        with written_by_rename(written.with_suffix(CHECKSUM)) as file:
+            file.write(_checksum(written).encode())
 
 
 def _render_chunk(draw_poses, sees, seed, size, indices):
@@ -136,13 +153,9 @@ def _render_chunk(draw_poses, sees, seed, size, indices):
 
 
 def _in_parallel(work, count, workers, progress):
-    """Yields work(indices) for chunks of range(count), in order; in this process if one chunk or worker is enough.
-
-    Processes are spawned, not forked: a fork of a process with threads (as BLAS has) can hang. So a script that
-    calls this needs the usual `if __name__ == "__main__":`; without it the workers die, and InputError says so.
-    """
+    """Yields work(indices) for chunks of range(count), in order; in this process if one is enough."""
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
-    workers = min(workers or cores(), len(chunks))
+    workers = min(workers or processes.cores(), len(chunks))
     with tqdm(total=count, desc="rendering", unit="head", disable=not progress) as bar:
         if workers == 1:
             for chunk in chunks:
@@ -151,16 +164,11 @@ def _in_parallel(work, count, workers, progress):
                 yield result
                 bar.update(len(chunk))
             return
-        spawn = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, spawn, initializer=begin_work)
-        try:
-            for chunk, result in zip(chunks, pool.map(work, chunks), strict=True):
+        with processes.workers(workers, work) as crew:
+            results = processes.answers(crew, [(chunk,) for chunk in chunks], 2 * workers)
+            for chunk, result in zip(chunks, results, strict=True):
                 yield result
                 bar.update(len(chunk))
-        except BrokenProcessPool:
-            raise InputError(f"a process that renders heads died: {why_a_worker_died()}") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 # -------------------------------------------------------------------------------------------- a folder of photos
@@ -193,12 +201,12 @@ def _write_chunk(out, seed, size, indices):
 def _write_head(head: Head, out, name):
     yaw, pitch, roll = np.deg2rad(head.pose)
     parameters = np.array([[pitch, yaw, roll, 0, 0, 0, 0]], np.float32)
-    with written_by_rename(out / f"{name}.mat") as temporary:
-        savemat(temporary, {"Pose_Para": parameters, "pt2d": head.landmarks.T})
-    with written_by_rename(out / f"{name}_depth.png") as temporary:
-        Image.fromarray(_encode_depth(head.depth)).save(temporary)
-    with written_by_rename(out / f"{name}.jpg") as temporary:
-        Image.fromarray(head.image).save(temporary, quality=95)
+    with written_by_rename(out / f"{name}.mat") as file:
+        savemat(file, {"Pose_Para": parameters, "pt2d": head.landmarks.T})
+    with written_by_rename(out / f"{name}_depth.png") as file:
+        Image.fromarray(_encode_depth(head.depth)).save(file, "PNG")
+    with written_by_rename(out / f"{name}.jpg") as file:
+        Image.fromarray(head.image).save(file, "JPEG", quality=95)
 
 
 def _encode_depth(depth):

@@ -14,6 +14,7 @@ depth          a morphable head fitted to a depth map (the paper's 3DMM)
 
 from pathlib import Path
 
+from tinyhpe.description import check_form
 from tinyhpe.errors import InputError
 from tinyhpe.methods.depth import Depth
 from tinyhpe.methods.direct import Direct
@@ -24,7 +25,7 @@ from tinyhpe.methods.quatnet import QuatNet
 from tinyhpe.methods.rotation import SiameseRotation
 from tinyhpe.methods.siamese import Siamese, SiameseSame
 from tinyhpe.methods.two_branch import SiameseTwoBranch
-from tinyhpe.weight_files import load_arrays, save_arrays
+from tinyhpe.weight_files import open_arrays, save_arrays
 
 METHODS = {
     "siamese": Siamese,
@@ -41,7 +42,7 @@ METHODS = {
     "depth": Depth,
 }
 SHIPPED_WEIGHTS = Path(__file__).parents[1] / "weights" / "siamese.safetensors"
-INPUT_SIZES = range(32, 1025)  # of trained networks, pixels
+BUILT_FROM = {"method": "", "network": "", "stem": "", "input_size": 48}
 
 
 def build(method="siamese", network="r18n", stem="7x7", input_size=48, seed=0):
@@ -80,20 +81,14 @@ def load_model(path=SHIPPED_WEIGHTS):
     path = Path(path)
     if path.is_dir():
         path = path / "model.safetensors"
-    arrays, description = load_arrays(path)
-    try:
-        settings = {key: description[key] for key in ("method", "network", "stem", "input_size")}
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} does not say what model it holds ({error}): "
-            "give a model.safetensors that `tinyhpe train` wrote"
-        ) from error
-    try:
-        if type(settings["input_size"]) is not int or settings["input_size"] not in INPUT_SIZES:
-            raise InputError(f"input_size {settings['input_size']!r} is not a whole number from 32 to 1024")
-        model = build(**settings)
-        model.load_state_dict(arrays)
-    except (InputError, TypeError) as error:
-        raise InputError(f"{path}: {error}; train it again with this version") from error
+    with open_arrays(path) as (arrays, description):
+        try:
+            check_form("the description", description, BUILT_FROM)
+            model = build(**{key: description[key] for key in BUILT_FROM})
+            model.load_state_dict(arrays)
+        except (InputError, TypeError) as error:
+            raise InputError(
+                f"{path}: {error}; give a model.safetensors that this version's `tinyhpe train` wrote"
+            ) from error
     model.description = description
     return model.eval()

@@ -35,6 +35,7 @@ CROP_SIDE = 4.5  # of a crop, in eye distances, about
 SIZE_PRIOR, SHAPE_PRIOR = 0.5, 0.01  # cost of being e times as large, and of a shape one deviation off the mean
 BATCH = 8  # maps at a time: what is computed for them fits into a processor's cache
 FAR = -99.0  # where there is no head
+SMALLEST = 1e-9  # added to the diagonal: where nothing is seen, no direction matters
 
 
 class Depth(Method):
@@ -104,23 +105,20 @@ def fit(model, depths):
     prior = np.array([SIZE_PRIOR, 0, 0, 0, *[SHAPE_PRIOR] * SHAPES])
     numbers = np.tile(usual, (len(maps), 1))
     middle = rotations @ model.mean.mean(axis=0)
-    numbers[:, 1:3] = side / 2 + side / CROP_SIDE * middle[:, :2] * (
-        -1,
-        1,
-    )  # so the face is in the middle of the crop
+    numbers[:, 1:3] = side / 2 - side / CROP_SIDE * middle[:, :2] * (1, -1)  # the face in the middle of the crop
     damping = np.full(len(maps), FIRST_DAMPING)
 
     def cost(misfit, numbers):
         return misfit.cost + ((numbers - usual) ** 2 * prior).sum(axis=1)
 
     for near in np.geomspace(*NEAR, STEPS):
-        now = compare(model, maps, side, rotations, numbers, near)
+        now = compare(model, maps, side, rotations, numbers, near)  # anew, since `near` is another one
         hessian = np.einsum("bvi,bv,bvj->bij", now.slopes, now.weights, now.slopes, optimize=True)
         gradient = np.einsum("bvi,bv->bi", now.slopes, now.weights * now.distances)
         diagonal = np.einsum("bii->bi", hessian)  # a view
         diagonal[:, 3:] += prior
         gradient[:, 3:] += (numbers - usual) * prior
-        diagonal += damping[:, None] * (diagonal + 1e-6)
+        diagonal += damping[:, None] * diagonal + SMALLEST
         step = -np.linalg.solve(hessian, gradient[..., None])[..., 0]
         small_turn = np.concatenate([np.ones((len(maps), 1)), step[:, :3] / 2], axis=1)
         tried = quaternion_to_matrix(small_turn) @ rotations, numbers + step[:, 3:]

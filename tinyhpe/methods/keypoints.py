@@ -40,9 +40,11 @@ class Keypoints(Method):
         """Turn the head so that poses read from the true landmarks agree with the labels.
 
         Pose zero is a convention of the data. That of our heads differs by APPEARANCE_PITCH from what their
-        landmarks say (heads/shape.py), that of 300W-LP does not.
+        landmarks say (heads/shape.py), that of 300W-LP does not. Where all twelve are never known, ours is kept.
         """
         known = np.flatnonzero(np.isfinite(crops.landmarks[:, TWELVE]).all(axis=(1, 2)))
+        if not len(known):
+            return
         chosen = known[:: max(1, len(known) // ALIGNED_HEADS)]
         head = backend.to_numpy(self.head)
         fitted = fit_rotations(crops.landmarks[chosen][:, TWELVE], head)

@@ -1,7 +1,7 @@
 """Training: a Run, with its Settings, in a folder."""
 
+from tinyhpe.interrupts import Interrupted
 from tinyhpe.train.checkpoint import CHECKPOINT, read_settings
-from tinyhpe.train.interrupts import Interrupted
 from tinyhpe.train.run import Run
 from tinyhpe.train.settings import Settings, split
 

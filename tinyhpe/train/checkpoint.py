@@ -1,11 +1,13 @@
 """What a run leaves on disk so that it can go on, and weights that a run starts from."""
 
+import contextlib
 from dataclasses import asdict
 from pathlib import Path
 
+from tinyhpe.description import check_form
 from tinyhpe.errors import InputError
 from tinyhpe.train.settings import Settings
-from tinyhpe.weight_files import load_arrays, save_arrays
+from tinyhpe.weight_files import open_arrays, save_arrays
 
 CHECKPOINT, VERSION = "checkpoint.safetensors", 2
 
@@ -22,26 +24,33 @@ def write_checkpoint(out, settings, state, arrays):
     save_arrays(Path(out) / CHECKPOINT, flat, description)
 
 
-def read_checkpoint(out):
-    """What write_checkpoint() was given: settings, state, arrays.
+@contextlib.contextmanager
+def open_checkpoint(out):
+    """Open the checkpoint in a folder; yield what write_checkpoint() was given: settings, state, arrays.
 
     Raises:
-        InputError: there is no checkpoint in the folder, or one of another version.
+        InputError: there is none, or it is damaged or of another version.
     """
     path = Path(out) / CHECKPOINT
-    flat, description = load_arrays(path)
-    if description.get("version") != VERSION:
-        raise InputError(f"{path} is not a checkpoint of this version of tinyhpe; start a new run")
-    arrays = {}
-    for name, array in flat.items():
-        part, _, own_name = name.partition("/")
-        arrays.setdefault(part, {})[own_name] = array
-    return Settings(**description["settings"]), description["state"], arrays
+    with open_arrays(path) as (flat, description):
+        if description.get("version") != VERSION:
+            raise InputError(f"{path} is not a checkpoint of this version of tinyhpe; start a new run")
+        try:
+            check_form("the description", description, {"settings": asdict(Settings()), "state": {}})
+            settings = Settings(**description["settings"])
+        except (InputError, TypeError) as error:
+            raise InputError(f"{path}: {error}; start a new run") from error
+        arrays = {}
+        for name, array in flat.items():
+            part, _, own_name = name.partition("/")
+            arrays.setdefault(part, {})[own_name] = array
+        yield settings, description["state"], arrays
 
 
 def read_settings(out):
     """The settings of the run whose checkpoint lies in the folder `out`."""
-    return read_checkpoint(out)[0]
+    with open_checkpoint(out) as (settings, _, _):
+        return settings
 
 
 def start_from(model, path):
@@ -53,10 +62,10 @@ def start_from(model, path):
     Raises:
         InputError: it cannot be read, or holds another architecture.
     """
-    arrays, _ = load_arrays(path)
-    prefix = "backbone."  # in a file of ours
-    ours = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-    left_out = model.backbone.load_state_dict(ours or arrays, strict=False)
+    with open_arrays(path) as (arrays, _):
+        prefix = "backbone."  # in a file of ours
+        ours = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        left_out = model.backbone.load_state_dict(ours or arrays, strict=False)
     if wrong := [name for name in left_out if not name.startswith("fc.")]:
         raise InputError(
             f"{path} holds another network: {len(wrong)} arrays do not fit ({wrong[0]}); choose --net and --stem "

@@ -5,8 +5,8 @@ import os
 import sys
 
 
-def plot_losses(history, path):
-    """Draw the loss of each part over the epochs, one panel for each training stage, to a PNG file.
+def plot_losses(history, file):
+    """Draw the loss of each part over the epochs, one panel for each training stage, as a PNG into an open file.
 
     Args:
         history: list of {"epoch", "stage"} and the losses of the method's parts, one for each epoch.
@@ -19,7 +19,7 @@ def plot_losses(history, path):
             axes.plot([e["epoch"] for e in entries], [e[part] for e in entries], marker=".", label=part)
         axes.set(title=stage, xlabel="epoch", ylabel="loss")
         axes.legend()
-    figure.savefig(path, dpi=120)
+    figure.savefig(file, dpi=120)
 
 
 def figure_class():

@@ -20,12 +20,13 @@ from tinyhpe import backend, methods
 from tinyhpe.blas import one_blas_thread
 from tinyhpe.datasets.loader import Loader
 from tinyhpe.datasets.preprocess import prepare
+from tinyhpe.description import check_form
 from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
+from tinyhpe.interrupts import Interrupted, stop_at_interrupt
 from tinyhpe.optim import Adam, cosine
 from tinyhpe.tensor import Tensor
-from tinyhpe.train.checkpoint import read_checkpoint, start_from, write_checkpoint
-from tinyhpe.train.interrupts import Interrupted, stop_at_ctrl_c
+from tinyhpe.train.checkpoint import CHECKPOINT, open_checkpoint, start_from, write_checkpoint
 from tinyhpe.train.losses import Losses
 from tinyhpe.train.memory import keep_freed_memory, within_memory
 from tinyhpe.train.plot import plot_losses
@@ -85,13 +86,13 @@ class Run:
             self.stepper = Stepper(self.update, self.loss, self.optimizer)
 
     def train(self, progress=True):
-        """Train until the last epoch is done; Ctrl-C writes a checkpoint and raises Interrupted."""
+        """Train until the last epoch is done; an interrupt writes a checkpoint and raises Interrupted."""
         keep_freed_memory()
         if self.settings.init and self.epoch == self.batch == 0:
             start_from(self.model, self.settings.init)
         started = time.monotonic() - self.seconds
         # on two cores a second thread of BLAS beside the preparation of batches made a step take twice as long
-        with stop_at_ctrl_c() as stop, one_blas_thread(), contextlib.closing(self.batches_left()) as batches:
+        with stop_at_interrupt() as stop, one_blas_thread(), contextlib.closing(self.batches_left()) as batches:
             while self.model.stages and self.epoch < self.settings.epochs:
                 stage, first, end = stage_of(self.model.stages, self.settings.epochs, self.epoch)
                 if self.epoch == first and self.batch == 0:
@@ -157,6 +158,11 @@ class Run:
         self.save_checkpoint()
 
     @property
+    def state(self):
+        """How far the run is: what a checkpoint must hold beside the arrays."""
+        return {name: getattr(self, name) for name in RUN_STATE} | {"losses": self.losses.sums}
+
+    @property
     def parts(self):
         """What has arrays that a checkpoint must hold."""
         parts = {"model": self.model, "optimizer": self.optimizer}
@@ -166,24 +172,36 @@ class Run:
     def save_checkpoint(self):
         """Write all that exact resuming needs into one file."""
         self.losses.look()
-        state = {name: getattr(self, name) for name in RUN_STATE} | {"losses": self.losses.sums}
         arrays = {name: part.state_dict() for name, part in self.parts.items()}
-        write_checkpoint(self.out, self.settings, state, arrays)
+        write_checkpoint(self.out, self.settings, self.state, arrays)
 
     def load_checkpoint(self):
-        """Go back to where the checkpoint was written."""
-        _, state, arrays = read_checkpoint(self.out)
-        if state["fingerprint"] != self.fingerprint:
-            raise InputError(
-                f"the run in {self.out} was started on other data, or the data have changed since: "
-                "give it the same data again, or start another run with another --out"
-            )
+        """Go back to where the checkpoint was written; raises InputError if it is damaged, or of other data."""
+        with open_checkpoint(self.out) as (_, state, arrays):
+            if state.get("fingerprint") != self.fingerprint:
+                raise InputError(
+                    f"the run in {self.out} was started on other data, or the data have changed since: "
+                    "give it the same data again, or start another run with another --out"
+                )
+            try:
+                self.load_state(state, arrays)
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{self.out / CHECKPOINT} is damaged: {error}; start a new run") from error
+
+    def load_state(self, state, arrays):
+        """Take what `state` was, and the arrays of the parts; raises InputError, ValueError or TypeError."""
+        entry = {"epoch": 0, "stage": "", **self.losses.sums}
+        check_form("its state", state, {**self.state, "history": [entry]})
+        if not len(state["history"]) == state["epoch"] <= self.settings.epochs or state["batch"] > len(
+            self.loader
+        ):
+            raise InputError(f"it is at batch {state['batch']} of epoch {state['epoch']}, which does not exist")
         for name in RUN_STATE:
             setattr(self, name, state[name])
         self.losses.sums = state["losses"]
         self.begin_optimizing(stage_of(self.model.stages, self.settings.epochs, self.epoch)[0])
         for name, part in self.parts.items():
-            part.load_state_dict(arrays[name])
+            part.load_state_dict(arrays.get(name, {}))
 
     def description(self):
         """What the model file says of itself: the settings, without anybody's folders, and the seconds."""
@@ -202,11 +220,11 @@ class Run:
             validation: the summary of pose.metrics on the held-out images.
         """
         metrics = {"settings": self.description(), "history": self.history, "validation": validation}
-        with written_by_rename(self.out / "metrics.json") as temporary:
-            temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        with written_by_rename(self.out / "metrics.json") as file:
+            file.write(json.dumps(metrics, indent=1).encode() + b"\n")
         if self.history:
-            with written_by_rename(self.out / "loss.png") as temporary:
-                plot_losses(self.history, temporary)
+            with written_by_rename(self.out / "loss.png") as file:
+                plot_losses(self.history, file)
 
 
 def stage_of(stages, epochs, epoch):

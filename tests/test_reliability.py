@@ -1,0 +1,236 @@
+"""It keeps working: kills, neighbours, closed and full streams, files that somebody has damaged.
+
+The long form of the trials with damaged files: python -m pytest -m campaign
+"""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import loadmat, savemat
+
+from tinyhpe import methods
+from tinyhpe.datasets import rendered
+from tinyhpe.datasets.mat_files import read_mat
+from tinyhpe.datasets.photos import open_photo
+from tinyhpe.errors import InputError
+from tinyhpe.terminal import COMMANDS
+
+COMMAND = [sys.executable, "-m", "tinyhpe"]
+TRAIN = ["train", "--heads", "200", "--input-size", "32", "--epochs", "400", "--out", "run"]
+needs_signals = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+few_and_many = pytest.mark.parametrize("count", [300, pytest.param(20000, marks=pytest.mark.campaign)])
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a command in an empty folder, wait until a file is there, and return the process."""
+
+    def run(arguments, until, **settings):
+        settings = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "start_new_session": True} | settings
+        environment = os.environ | {"TINYHPE_CACHE": str(tmp_path / "cache")}
+        process = subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, env=environment, **settings)
+        started.append(process)
+        while not list(tmp_path.glob(until)):
+            assert process.poll() is None, process.stdout.read()
+            time.sleep(0.02)
+        return process
+
+    started = []
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@needs_signals
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
+def test_who_kills_a_rendering_leaves_no_process_behind(start, number):
+    process = start(["render", "5000", "--size", "64", "--out", "heads"], "heads/*.jpg")
+    process.send_signal(getattr(signal, number))
+    process.communicate(timeout=10)  # its workers hold the other end of the pipe: this waits for them, too
+
+
+@needs_signals
+def test_ctrl_c_ends_a_rendering_at_once_and_without_a_traceback(start):
+    process = start(["render", "5000", "--size", "64", "--out", "heads"], "heads/*.jpg")
+    asked = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=10)
+    assert time.monotonic() - asked < 5  # two seconds on a quiet machine
+    assert process.returncode == 130
+    assert b"interrupted; no file was left half-written" in said
+    assert b"Traceback" not in said
+
+
+@needs_signals
+def test_a_training_that_is_terminated_goes_on_where_it_was(start, tmp_path):
+    process = start(TRAIN, "run/checkpoint.safetensors")
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"go on with: tinyhpe train --resume --out run" in said
+    process = start(["train", "--resume", "--out", "run"], "run/checkpoint.safetensors")
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    assert b"go on with" in process.communicate(timeout=20)[0]
+
+
+@needs_signals
+@pytest.mark.parametrize(
+    ("redirection", "status"),
+    [("2>&-", 0), ("2>/dev/full", 0), (">&-", 0), (">/dev/full", 2), ("2>&1 | head -c 1", 0)],
+)
+def test_streams_that_are_closed_full_or_unread_do_not_end_the_work(tmp_path, redirection, status):
+    if "full" in redirection and not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    arguments = (
+        f"{sys.executable} -m tinyhpe render 3 --size 32 --out heads {redirection}; exit ${{PIPESTATUS[0]}}"
+    )
+    ran = subprocess.run(["bash", "-c", arguments], cwd=tmp_path, timeout=60, capture_output=True)
+    assert ran.returncode == status, ran.stderr
+    assert b"Traceback" not in ran.stderr
+    assert len(list((tmp_path / "heads").glob("*.jpg"))) == 3
+
+
+VARIABLES = {"Pose_Para": np.arange(7.0).reshape(1, 7) / 5, "pt2d": np.arange(136.0).reshape(2, 68) + 0.5}
+
+
+def mat_file(variables, **settings):
+    file = io.BytesIO()
+    savemat(file, variables, **settings)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_mat_files_of_every_class_are_read_as_scipy_reads_them(dtype, compressed):
+    variables = {
+        "text": "abc",
+        **{name: array.astype(dtype) for name, array in VARIABLES.items()},
+        "cell": [["x"]],
+    }
+    content = mat_file(variables, do_compression=compressed)
+    read, expected = read_mat(content, set(VARIABLES)), loadmat(io.BytesIO(content))
+    for name in VARIABLES:
+        np.testing.assert_array_equal(read[name], expected[name])
+        assert read[name].shape == expected[name].shape
+    assert read_mat(content, {"text", "cell"}) == {"text": None, "cell": None}
+
+
+def damaged(rng, content):
+    """A copy of some bytes with a few of them changed, a part gone, or cut off."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 4)):
+        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+    if rng.random() < 0.2:
+        start = rng.integers(len(content))
+        del content[start : start + rng.integers(1, 100)]
+    return bytes(content[: rng.integers(1, len(content))] if rng.random() < 0.1 else content)
+
+
+@few_and_many
+def test_a_damaged_mat_file_is_read_or_refused_but_never_more(count):
+    rng = np.random.default_rng(count)
+    sound = [mat_file(VARIABLES, do_compression=compressed) for compressed in (False, True)]
+    refused = 0
+    for number in range(count):
+        try:
+            arrays = read_mat(damaged(rng, sound[number % 2]), set(VARIABLES)).values()
+            assert all(array is None or array.nbytes <= 1 << 16 for array in arrays)
+        except (ValueError, zlib.error):
+            refused += 1
+    assert 0.2 * count < refused < count
+
+
+@few_and_many
+def test_a_damaged_model_is_read_or_refused_and_nothing_else(tmp_path, count):
+    methods.save_model(
+        tmp_path / "model.safetensors",
+        methods.build(input_size=32),
+        {"method": "siamese", "network": "r18n", "stem": "7x7", "input_size": 32},
+    )
+    content, path = (tmp_path / "model.safetensors").read_bytes(), tmp_path / "damaged.safetensors"
+    begin, rng, refused = 8 + int.from_bytes(content[:8], "little"), np.random.default_rng(count), 0
+    for _ in range(count):
+        path.write_bytes(damaged(rng, content[:begin]) + content[begin:])  # of the numbers any may be right
+        try:
+            methods.load_model(path)
+        except InputError:
+            refused += 1
+    assert refused > 0.5 * count
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input_size": 10**6},
+        {"input_size": True},
+        {"input_size": 48.0},
+        {"network": []},
+        {"stem": None},
+        {"method": {"a": 1}},
+        {"input_size": 10**400},
+    ],
+)
+def test_a_description_of_another_type_or_range_is_refused(tmp_path, change):
+    description = {"method": "direct", "network": "r18n", "stem": "7x7", "input_size": 48} | change
+    methods.save_model(tmp_path / "model.safetensors", methods.build("direct"), description)
+    with pytest.raises(InputError, match=next(iter(change))):
+        methods.load_model(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["images", "poses"])
+def test_a_cache_in_which_one_bit_has_changed_is_rendered_anew(tmp_path, kind):
+    first = rendered.load(2, 32, cache=tmp_path, progress=False)
+    expected = np.array(first.images[:]), first.poses.copy()
+    file = next(tmp_path.rglob(f"{kind}.npy"))
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    again = rendered.load(2, 32, cache=tmp_path, progress=False)
+    np.testing.assert_array_equal(again.images[:], expected[0])
+    np.testing.assert_array_equal(again.poses, expected[1])
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"), [("RGBA", "png"), ("LA", "png"), ("I;16", "png"), ("I;16", "tif"), ("F", "tif")]
+)
+def test_a_small_file_of_a_huge_photo_is_refused_before_it_is_unpacked(tmp_path, mode, suffix):
+    path = tmp_path / f"huge.{suffix}"
+    Image.new(mode, (9000, 9000)).save(path, **({"compression": "tiff_deflate"} if suffix == "tif" else {}))
+    with pytest.raises(InputError, match="scale it down"):
+        open_photo(path)
+
+
+@needs_signals
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "photo.jpg")
+    with pytest.raises(InputError, match="not a file, but a pipe"):
+        open_photo(tmp_path / "photo.jpg")
+    with pytest.raises(InputError, match="not a file, but a pipe"):
+        methods.load_model(tmp_path / "photo.jpg")
+
+
+def test_no_name_of_a_file_can_command_the_terminal_or_begin_a_line_of_its_own(tmp_path):
+    name = "a\x1b]0;owned\x07\n\x9b2J\u202e.jpg"
+    try:
+        Image.new("RGB", (64, 64)).save(tmp_path / name)
+    except OSError:
+        pytest.skip("this system allows no such name")
+    arguments = [*COMMAND, "predict", "--no-draw", name, name + "x"]
+    ran = subprocess.run(arguments, cwd=tmp_path, capture_output=True, timeout=60)
+    for stream in ran.stdout, ran.stderr:
+        text = stream.decode("utf-8")
+        assert len(text.splitlines()) == 1
+        assert not COMMANDS.search(text)
+    ran = subprocess.run([*arguments, "--json"], cwd=tmp_path, capture_output=True, timeout=60)
+    assert json.loads(ran.stdout)[0]["image"] == name
