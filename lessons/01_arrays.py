@@ -15,15 +15,8 @@
 # *45 to 60 minutes for you. The whole notebook runs in about 5 seconds on two cores and downloads
 # nothing.*
 #
-# In this course you build a program that looks at a photo and says where the head points. It has three
-# angles to find: **yaw** (left or right), **pitch** (up or down) and **roll** (tilted to a shoulder). You
-# build all of it: the derivatives, the layers, the training. You need Python and a little calculus.
-#
-# Everything in it is made of one thing: the array. This lesson is about arrays, and about four traps that
-# cost beginners whole days, since none of them gives an error message.
-#
-# How to work: run the cells from top to bottom. An exercise is a cell with an empty function. Write its
-# body, run it, and run the `check` cell below it. The check tells you at once what is wrong, and why.
+# Here is what this course builds: a program that looks at a photo and says where the head points. Run the
+# next two cells, and see it at work.
 
 # %%
 import inspect
@@ -33,16 +26,46 @@ import matplotlib.pyplot as plt
 import numpy as np
 from checks import check
 
-from tinyhpe import Tensor
+from tinyhpe import Tensor, predict
 from tinyhpe.backend import array_module, probe_cuda, to_device, to_numpy
 from tinyhpe.heads import render_head
 from tinyhpe.ops.elementwise import unbroadcast
 
+# %%
+rng = np.random.default_rng(3)
+fig, axes = plt.subplots(2, 4, figsize=(11, 6))
+for seed, ax in zip(range(20, 28), axes.flat, strict=True):
+    head = render_head(seed, 128, (rng.uniform(-60, 60), rng.uniform(-20, 20), rng.uniform(-20, 20)), margin=0.3)
+    face = *head.landmarks.min(axis=0), *np.ptp(head.landmarks, axis=0)  # x, y, width, height
+    seen = predict(head.image, face)
+    ax.imshow(seen.draw(head.image))
+    true = ", ".join(f"{angle:.0f}" for angle in head.pose)
+    ax.set_title(f"true: {true}\nnetwork: {seen.yaw:.0f}, {seen.pitch:.0f}, {seen.roll:.0f}", fontsize=9)
+    ax.axis("off")
+plt.show()
+
 # %% [markdown]
+# The blue axis is where the network thinks that the face looks. It never saw these people. Above each photo stand
+# three angles, in degrees, as you see them in the picture:
+#
+# - **yaw**: positive if the nose points to the left side of the picture,
+# - **pitch**: positive if the head looks up,
+# - **roll**: positive if the head leans clockwise.
+#
+# You will have built this: the derivatives, the layers, the training. You need Python and a little calculus.
+# Everything in it is made of one thing: the array. This lesson is about arrays, and about four traps that
+# cost beginners whole days, since none of them gives an error message.
+#
+# How to work: run the cells from top to bottom. An exercise is a cell with an empty function. Write its
+# body, run it, and run the `check` cell below it. The check tells you at once what is wrong, and why, and it
+# gives back your function if it is right, else ours. So the rest of the notebook always runs. Stuck?
+# `check.hint()` gives a hint, and the next time the next one.
+#
 # ## 1. A photo is an array
 #
 # We have no photos, and need none: tinyhpe brings a renderer. It draws a person from a number, the
-# *seed*, turned to any pose. So we know the true angles exactly.
+# *seed*, turned to any pose. So we know the true angles exactly. It also knows 68 *landmarks* of each face,
+# such as the corners of the eyes, as points in the picture.
 
 # %%
 head = render_head(seed=11, size=128, pose=(-30, 5, 0), margin=0.3)
@@ -55,7 +78,7 @@ print("yaw, pitch, roll:", head.pose)
 # at the photo, and then so closely at one eye that the pixels turn into numbers.
 
 # %%
-column, row = (int(c) for c in head.landmarks[36])  # the outer corner of an eye
+column, row = (int(c) for c in head.landmarks[36])  # number 36: the outer corner of the eye at the left
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.6))
 left.imshow(photo)
 left.add_patch(plt.Rectangle((column - 0.5, row - 3.5), 6, 6, fill=False, color="yellow", lw=2))
@@ -105,8 +128,9 @@ plt.show()
 # Look at the strides of the photo: 384 bytes to the next row, 3 to the next column, 1 to the next colour.
 # The mirror has -3: it walks backwards. No pixel was moved.
 #
-# (Mirrored, the head looks to the other side: its yaw is now +30. In training we will mirror half of all
-# photos, and whoever forgets to change the sign of the angle teaches the network nonsense.)
+# (Mirrored, the head looks to the other side and leans to the other side: yaw -30 has become +30, and a roll of
+# 10 would become -10. Pitch stays. In training we will mirror half of all photos, and whoever forgets one of
+# the two signs teaches the network nonsense.)
 #
 # ## 3. Numbers that overflow
 #
@@ -144,8 +168,12 @@ brighten = check("01.1", brighten)
 # %% [markdown]
 # ## 4. One line in place of three loops
 #
-# A grey picture weighs the colours as the eye does: 0.299 red + 0.587 green + 0.114 blue. Here it is
-# twice: by hand, pixel by pixel, and as one line for the whole array.
+# A grey picture weighs the colours as the eye does: $0.299\,r + 0.587\,g + 0.114\,b$. Below it is computed
+# twice: by hand, pixel by pixel, and as one line for the whole array. Guess first.
+
+# %%
+# Predict
+my_factor = None  # your guess, a number: how many times faster is the line for the whole array?
 
 # %%
 eye = np.array([0.299, 0.587, 0.114], np.float32)
@@ -178,6 +206,7 @@ difference = np.abs(grey_by_loops(photo) - grey_by_arrays(photo)).max()
 slow, fast = seconds_for(grey_by_loops, photo, repeats=2), seconds_for(grey_by_arrays, photo, repeats=50)
 print(f"largest difference {difference:.1e}")
 print(f"loops {slow * 1000:.1f} ms, arrays {fast * 1000:.3f} ms: {slow / fast:.0f} times faster")
+check.reveal(my_factor, f"{slow / fast:.0f}")
 
 # %% [markdown]
 # Python spends its time on deciding what to do next, for each single number. NumPy decides once and then
@@ -422,13 +451,62 @@ for device in ("cpu", "cuda"):
 # %%
 # Exercise 01.5
 def fade(images):
-    """float32 (N, H, W, 3): multiply column by column, by 1 at the left to 0.5 at the right."""
+    """(N, H, W, 3), float32 or float64: multiply column by column, by 1 at the left to 0.5 at the right."""
 
 
 # %%
 fade = check("01.5", fade)
 
 # %% [markdown]
+# ### Challenge 01.6: a mosaic
+#
+# A challenge is an exercise without hints. Put N photos into one picture, row by row, `columns` of them side by
+# side, as in the figure at the top. N is a multiple of `columns`. Four lines will do, and no loop is needed.
+
+
+# %%
+# Challenge 01.6
+def mosaic(images, columns):
+    """(N, H, W, C) -> (N / columns * H, columns * W, C), of the same dtype: photo 1 stands to the right of 0."""
+
+
+# %%
+mosaic = check("01.6", mosaic)
+
+# %% [markdown]
+# ## 11. Payoff: the traps, as a network sees them
+#
+# Does all this matter? Let us ask the network that you saw at the top. Its weights were trained on photos that
+# were prepared without any of the traps. We show it the head of section 1 in six versions. `brighten`, `fade`
+# and `mosaic` are yours, where the check was green.
+
+# %%
+faded = fade(photo[None].astype(np.float32))[0].astype(np.uint8)
+versions = {
+    "as it is": (photo, -30),
+    "mirrored": (photo[:, ::-1], 30),
+    "brighten(photo, 90)": (brighten(photo, 90), -30),
+    "fade(photo)": (faded, -30),
+    "trap 1: rows for columns": (photo.transpose(1, 0, 2), -30),
+    "trap 2: photo + 90": (photo + np.uint8(90), -30),
+}
+drawn = []
+for name, (version, true_yaw) in versions.items():
+    version = np.ascontiguousarray(version)
+    seen = predict(version)
+    drawn.append(np.asarray(seen.draw(version)))
+    print(f"{name:25} true yaw {true_yaw:3}, the network says {seen.yaw:6.1f}; roll {seen.roll:6.1f} (true: 0)")
+plt.figure(figsize=(9, 6.2))
+plt.imshow(mosaic(np.stack(drawn), 3))
+plt.title("Six versions of one head, and what the network makes of them")
+plt.axis("off")
+plt.show()
+
+# %% [markdown]
+# Mirrored, the answer changes its sign; brighter or faded, it hardly moves. With rows and columns exchanged the
+# network sees a head that lies on its side, and calls out an answer with the same confidence. Nothing complained.
+# Show the picture to somebody, and let them say which two versions are broken.
+#
 # ## What to remember
 #
 # - `photo[row, column, channel]`; points are (x, y), which is (column, row).

@@ -20,8 +20,8 @@
 # the derivatives out on paper. A program does it, and it is called **autograd**.
 #
 # You will write it twice. First with *closures*: 25 lines, which show the idea. Then with *classes*: a
-# few lines more, and two problems fewer. At the end you open tinyhpe's own source. You will know every
-# line of it.
+# few lines more, and two problems fewer. Then you open tinyhpe's own source and know its lines. At the end
+# your own optimizer rolls down a ravine in which plain gradient descent gets stuck.
 
 # %%
 import gc
@@ -34,7 +34,7 @@ import numpy as np
 from checks import check
 from pictures import draw_graph
 
-from tinyhpe import Tensor
+from tinyhpe import Tensor, ops
 from tinyhpe.heads import render_head
 from tinyhpe.ops.elementwise import Multiply as LibraryMultiply
 from tinyhpe.tensor import backward_order
@@ -64,9 +64,12 @@ print(f"loss {loss_of(10.0, 1.0):.1f}; slope in w {slope_w:.4f}, slope in b {slo
 # The slopes are negative: a larger `w` or `b` would make the loss smaller. That is all we need for
 # learning. But two evaluations for each number are too many. A small ResNet has 700,000 numbers.
 #
-# The chain rule does better. It starts at the loss and walks back. At each step it multiplies by the
-# derivative of that one step, and these derivatives are school mathematics. **One** walk gives the slope
-# for **every** number.
+# The chain rule does better. It starts at the loss $L$ and walks back. If `a` goes into `out`, then
+#
+# $$\frac{dL}{da} = \frac{dL}{d\,out} \cdot \frac{d\,out}{da}.$$
+#
+# The first factor is what comes in from behind, the *gradient* of `out`. The second is the *local derivative* of
+# this one step, and that is school mathematics. **One** walk gives the slope for **every** number.
 #
 # ## 2. With closures
 #
@@ -186,8 +189,8 @@ for kind in (Value, Careless):
 #
 # ### Exercise 02.1: your first operation
 #
-# `relu(a)` is `a` where `a` is positive, and 0 elsewhere. It is the most common bend in a network. Write
-# it in the style of `__mul__`: make `out`, define `push`, attach it, return `out`.
+# $\mathrm{relu}(a) = \max(a, 0)$ is the most common bend in a network. Write it in the style of `__mul__`: make
+# `out`, define `push`, attach it, return `out`. What is its local derivative?
 
 
 # %%
@@ -204,7 +207,12 @@ relu = check("02.1", relu)
 #
 # Sorting looks like a detail. Why not simply push, and then tell each input to do the same? Let us try,
 # on the worst case: a *diamond*. `a + a` uses `a` twice. Do it again with the result, and again. After n
-# levels the answer is `2**n * a`, so the gradient must be `2**n`.
+# levels the answer is $2^n a$, so the gradient must be $2^n$. How many pushes will that take?
+
+# %%
+# Predict
+my_sorted = None  # your guess, a number: pushes at depth 12, if every value waits for its turn
+my_unsorted = None  # your guess, a number: pushes at depth 12, if everybody pushes at once
 
 
 # %%
@@ -236,6 +244,8 @@ for depth in depths:
             f"{depth:5} {2**depth:15} {pushes_sorted[-1]:15} {a.grad:9.0f} "
             f"{pushes_unsorted[-1]:20} {a_unsorted.grad:9.0f}"
         )
+check.reveal(my_sorted, pushes_sorted[-1])
+check.reveal(my_unsorted, pushes_unsorted[-1])
 
 # %% [markdown]
 # Two disasters at once. The gradient is **wrong**: a value pushes before its own gradient is complete,
@@ -259,7 +269,7 @@ plt.show()
 # Python allows about 1,000 such calls.
 
 # %%
-chain = Value(0.0)
+first = chain = Value(0.0)
 for _ in range(2000):
     chain = chain + Value(1.0)
 try:
@@ -286,6 +296,20 @@ def order_without_recursion(output):
 
 # %%
 order_without_recursion = check("02.2", order_without_recursion)
+
+# %% [markdown]
+# From here on, sorting is yours. Does the long chain pass now?
+
+
+# %%
+def backward(output):
+    output.grad = 1.0
+    for value in reversed(order_without_recursion(output)):
+        value.push()
+
+
+backward(chain)
+print("2,000 additions in a row: the gradient at the far end is", first.grad)
 
 # %% [markdown]
 # ## 6. From closures to classes
@@ -366,7 +390,7 @@ def run(op, *inputs):
 
 def backward_all(output, g):
     gradients = {output: g}
-    for variable in reversed(order_by_recursion(output)):
+    for variable in reversed(order_without_recursion(output)):
         g = gradients.pop(variable)
         if variable.op is None:
             variable.grad = g
@@ -384,7 +408,7 @@ print("classes: still in memory after del?", watcher() is not None)
 # ### Exercise 02.3: an operation as a class
 #
 # Write `Tanh`. It squeezes every number into -1..1. Its derivative can be written with its own result: if
-# `y = tanh(x)`, then `dy/dx = 1 - y * y`. So `forward` should keep `y`.
+# $y = \tanh x$, then $dy/dx = 1 - y^2$. Why is that handy?
 
 
 # %%
@@ -405,49 +429,67 @@ Tanh = check("02.3", Tanh)
 # %% [markdown]
 # ## 7. The library's source
 #
-# tinyhpe works in just this way. Here is its multiplication. You know all of it but three things: `xp`
+# tinyhpe works in just this way. Below is its multiplication. You know all of it but three things: `xp`
 # and `unbroadcast` are from lesson 1, and `needs` says which inputs want a gradient at all. (`samples`
-# gives examples for tests: lesson 3.)
+# gives examples for tests: lesson 3.) And below that is its sort. Compare it with yours: what is `seen` for, and
+# what is left out where nobody wants a gradient?
 
 # %%
 print(inspect.getsource(LibraryMultiply))
-
-# %% [markdown]
-# Here is its sort. Compare it with exercise 02.2.
-
-# %%
 print(inspect.getsource(backward_order))
 
 # %% [markdown]
-# And here is the walk itself. Find the dictionary `gradients`, the leaf that keeps its gradient, and the
-# sum for a tensor that is used twice. The rest are messages for people who make mistakes.
+# And here is a tensor that draws its own tape, after two steps of the walk back. A "~" stands before an average
+# size.
 
 # %%
-print(inspect.getsource(Tensor.backward))
+w, b = Tensor(np.array([10.0]), requires_grad=True), Tensor(np.array([1.0]), requires_grad=True)
+error = w * np.array([2.0]) + b - np.array([30.0])
+(error * error).sum().graph(steps=2)
+plt.show()
 
 # %% [markdown]
-# Do they agree? One formula with a diamond in it, three engines, random numbers.
+# The walk itself is in `Tensor.backward`: a dictionary `gradients`, as in `backward_all`, and messages for people
+# who make mistakes. Run `Tensor.backward??` in a cell of your own to read it.
+#
+# Do they agree? One formula with a diamond in it, three engines, random numbers. Your `relu` and your `Tanh` are
+# in it, if they are right, and your sort.
 
 
 # %%
-def formula(a, b, c):
-    d = a * b + c
-    return d * d * a + d
+def formula(a, b, c, relu, tanh):
+    d = relu(a * b + c)
+    return d * d * a + tanh(d)
+
+
+def tanh_of_value(a):  # closures have no tanh: two lines, in the style of relu
+    out = Value(float(np.tanh(a.data)), (a,), "tanh")
+    out.push = lambda: setattr(a, "grad", a.grad + out.grad * (1 - out.data**2))
+    return out
+
+
+class Relu:
+    def forward(self, x):
+        self.mask = x > 0
+        return x * self.mask
+
+    def backward(self, g):
+        return (g * self.mask,)
 
 
 numbers = np.random.default_rng(0).normal(size=3)
 values = [Value(float(number)) for number in numbers]
 variables = [Variable(number) for number in numbers]
 tensors = [Tensor(np.array(number), requires_grad=True) for number in numbers]
-backward(formula(*values))
-backward_all(formula(*variables), 1.0)
-formula(*tensors).backward()
-print("closures:", [v.grad for v in values])
-print("classes: ", [float(v.grad) for v in variables])
-print("tinyhpe: ", [t.grad.item() for t in tensors])
+backward(formula(*values, relu, tanh_of_value))
+backward_all(formula(*variables, lambda v: run(Relu(), v), lambda v: run(Tanh(), v)), 1.0)
+formula(*tensors, ops.relu, ops.tanh).backward()
+print("closures:", [round(float(v.grad), 12) for v in values])
+print("classes: ", [round(float(v.grad), 12) for v in variables])
+print("tinyhpe: ", [round(t.grad.item(), 12) for t in tensors])
 
 # %% [markdown]
-# Equal to the last digit. The library sorts without recursion, so long chains and deep diamonds are
+# Equal to twelve digits. The library sorts without recursion, so long chains and deep diamonds are
 # harmless.
 
 # %%
@@ -554,9 +596,12 @@ plt.show()
 #
 # ### Exercise 02.4: momentum
 #
-# Real optimizers remember where they were going. Each parameter has a *velocity*. At each step the
-# velocity becomes `momentum * velocity + gradient`, and the parameter moves by `-rate * velocity`. Write
-# one step for a list of parameters.
+# Real optimizers remember where they were going. Each parameter $p$ has a *velocity* $v$. With the gradient
+# $g$, the rate $\eta$ and the momentum $\mu$, one step is
+#
+# $$v \leftarrow \mu v + g, \qquad p \leftarrow p - \eta v.$$
+#
+# Write one step for a list of parameters.
 
 
 # %%
@@ -567,6 +612,74 @@ def momentum_step(parameters, velocities, rate, momentum):
 
 # %%
 momentum_step = check("02.4", momentum_step)
+
+# %% [markdown]
+# ## 9. Payoff: two balls in a ravine
+#
+# In section 8 plain descent was good enough, because the nose was measured from the middle of the face. Measure it
+# from the edge of the face, 5 tenths further to the side, and `w` and `b` pull against each other: the valley
+# of the loss becomes a ravine. Both runs below take the same number of steps at the same rate. Only the
+# momentum differs.
+
+
+# %%
+from_edge = nose + 5
+
+
+def descend(momentum, rate=0.02, steps=120):
+    """The way of (w, b) down from (0, 0) with your momentum_step, and the loss at each step."""
+    w, b = (Tensor(np.zeros(1, np.float32), requires_grad=True) for _ in range(2))
+    velocities, way, losses = [np.zeros(1, np.float32) for _ in range(2)], [], []
+    for _ in range(steps):
+        error = w * from_edge + b - yaws
+        loss = (error * error).mean()
+        loss.backward()
+        way.append((w.item(), b.item()))
+        losses.append(loss.item())
+        momentum_step([w, b], velocities, rate, momentum)
+    return np.array(way), losses
+
+
+grid_w, grid_b = np.meshgrid(np.linspace(-12, 28, 81), np.linspace(-120, 30, 91))
+surface = ((grid_w[..., None] * from_edge + grid_b[..., None] - yaws) ** 2).mean(axis=-1)
+fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6))
+left.contourf(grid_w, grid_b, np.log10(surface), 30, cmap="Blues_r")
+for momentum, color in ((0.0, "tab:orange"), (0.9, "tab:red")):
+    way, losses = descend(momentum)
+    left.plot(*way.T, ".-", color=color, lw=1, ms=4, label=f"momentum {momentum}")
+    right.semilogy(losses, color=color, label=f"momentum {momentum}")
+    print(f"momentum {momentum}: loss {losses[-1]:.1f} after {len(losses)} steps")
+left.set(xlabel="w", ylabel="b", title="Seen from above: the lighter, the higher")
+right.set(xlabel="step", ylabel="loss (squared degrees)", title="Same rate, same steps")
+left.legend()
+right.legend()
+plt.show()
+
+# %% [markdown]
+# Without momentum the ball falls to the floor of the ravine and then creeps. With it, the small slopes along the
+# floor add up. It overshoots, turns, and arrives. That is your optimizer, on your gradients.
+#
+# ### Challenge 02.5: a layer's gradient
+#
+# No hints. Write the matrix product as a class with two inputs: `a` of shape (m, k), `b` of shape (k, n). Element
+# $(i, j)$ of the output is $\sum_l a_{il} b_{lj}$. The incoming `g` has the shape (m, n). Work out what one
+# element of `a` does to the outputs, sum, and look for a matrix product that says it in one go. Check the shapes.
+
+
+# %%
+# Challenge 02.5
+class MatMul:
+    """a @ b. forward(a, b) returns an array, backward(g) a tuple with the gradients of a and of b."""
+
+    def forward(self, a, b):
+        """Compute a @ b, and keep on self what backward needs."""
+
+    def backward(self, g):
+        """Return (the gradient of a, the gradient of b)."""
+
+
+# %%
+MatMul = check("02.5", MatMul)
 
 # %% [markdown]
 # ## What to remember

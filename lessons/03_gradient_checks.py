@@ -22,10 +22,12 @@
 # The check seems easy: nudge a number, see how the result moves, compare. But this check lies in four
 # ways. Well-known teaching libraries have fallen for the first one: in one of them 28 of 38 operations
 # could ignore the incoming gradient, and all its tests stayed green. In this lesson you see each lie, and
-# the cure for it. Then you plant bugs yourself and let tinyhpe find them.
+# the cure for it. Then you plant bugs, and at the end a picture shows which check catches which: the usual one,
+# the two that you will have written, and tinyhpe's own.
 
 # %%
 import inspect
+import textwrap
 import time
 
 import matplotlib.pyplot as plt
@@ -41,9 +43,12 @@ from tinyhpe.tensor import Op, Sample, apply
 # %% [markdown]
 # ## 1. How far to nudge?
 #
-# The slope of `f` at `x` is the limit of `(f(x + h) - f(x)) / h` as `h` goes to 0. This is the *forward
-# difference*. The *central difference* looks to both sides: `(f(x + h) - f(x - h)) / (2 * h)`. A computer
-# cannot go to the limit, so we have to choose `h`. We try `tanh` at 0.7, where the slope is known.
+# The slope of $f$ at $x$ is a limit as $h$ goes to 0. Two quotients go there, the *forward difference* and the
+# *central difference*, which looks to both sides:
+#
+# $$\frac{f(x + h) - f(x)}{h} \qquad\qquad \frac{f(x + h) - f(x - h)}{2h}$$
+#
+# A computer cannot go to the limit, so we have to choose $h$. We try $\tanh$ at 0.7, where the slope is known.
 
 # %%
 x = 0.7
@@ -71,7 +76,7 @@ def central_error(h, dtype):
     """Relative error of the central difference of tanh at 0.7, all numbers of one dtype."""
     x, h = dtype(0.7), dtype(h)
     slope = (np.tanh(x + h) - np.tanh(x - h)) / (2 * h)
-    return abs(float(slope) - (1 - np.tanh(float(x)) ** 2))
+    return abs(float(slope) / (1 - np.tanh(float(x)) ** 2) - 1)
 
 
 steps = np.logspace(-15, 0, 200)
@@ -82,9 +87,14 @@ for dtype, color in ((np.float32, "tab:red"), (np.float64, "tab:blue")):
     best = int(np.argmin([np.mean(errors[max(0, i - 5) : i + 6]) for i in range(len(errors))]))
     ax.loglog(usable, errors, ".", ms=4, color=color, label=f"{dtype.__name__}, central difference")
     print(f"{dtype.__name__}: best near h = {usable[best]:.0e}, where the error is about {errors[best]:.0e}")
-ax.loglog(steps, steps**2 / 50, "k:", lw=1, label="truncation, h * h")
-ax.loglog(steps, 6e-17 / steps, "k--", lw=1, label="rounding, 1 / h")
-ax.set(xlabel="step h", ylabel="error of the slope", ylim=(1e-17, 10), title="The valley of the gradient check")
+ax.loglog(steps, steps**2 / 32, "k:", lw=1, label="truncation, h * h")
+ax.loglog(steps, 1e-16 / steps, "k--", lw=1, label="rounding, 1 / h")
+ax.set(
+    xlabel="step h",
+    ylabel="relative error of the slope",
+    ylim=(1e-17, 10),
+    title="The valley of the gradient check",
+)
 ax.legend()
 plt.show()
 
@@ -232,10 +242,11 @@ except TypeError as refusal:
 # There is a trick that avoids the fight altogether. Nudge `x` not along the number line, but into the
 # **imaginary** direction. A Taylor series says
 #
-#     f(x + i h) = f(x) + i h f'(x) - h*h/2 f''(x) - ...
+# $$f(x + ih) = f(x) + i h f'(x) - \frac{h^2}{2} f''(x) - \ldots \quad\Rightarrow\quad
+# f'(x) \approx \frac{\mathrm{Im}\,f(x + ih)}{h}$$
 #
-# The slope stands alone in the imaginary part. So `f'(x) = imag(f(x + i h)) / h`. Nothing is subtracted,
-# so nothing is rounded away, and `h` may be absurdly small.
+# The slope stands alone in the imaginary part. Nothing is subtracted, so nothing is rounded away, and $h$ may be
+# absurdly small.
 
 # %%
 h = 1e-20
@@ -346,7 +357,13 @@ print(f"error of gradcheck {np.abs(by_library - truth).max():.0e}")
 #
 # ## 7. Planted bugs
 #
-# Now we act as our own enemy. Five more operations, each with a bug that somebody has really made.
+# Now we act as our own enemy. `ForgetfulSquare` was the first of six operations. Here are the others: four have
+# a bug that somebody has really made, and in the last one only the sample is bad. Read them before you guess.
+
+# %%
+# Predict
+my_ones = None  # your guess, a number: how many of the six does a check with a seed of ones judge rightly?
+my_library = None  # your guess, a number: and how many does tinyhpe's check_op stop?
 
 
 # %%
@@ -413,15 +430,18 @@ class KinkedSample(Op):  # nothing wrong here, but the sample lies on the kink
 
 # %%
 planted = [ForgetfulSquare, TwistedMatMul, DoubledExp, AddBias, DriftingScale, KinkedSample]
+stopped = 0
 for op_class in planted:
     try:
         check_op(op_class)
         print(f"{op_class.__name__}: nothing found")
     except (GradientError, ValueError) as report:
-        print(f"{report}\n")
+        stopped += 1
+        print(*(textwrap.fill(line, 100) for line in str(report).splitlines()), sep="\n", end="\n\n")
+check.reveal(my_library, stopped)
 
 # %% [markdown]
-# Six out of six. Take the first report and read it slowly.
+# All six are stopped, each for its own reason. Take the first report and read it slowly.
 #
 # - *the gradient of input 0 is wrong at element ...*: which input, and where the error is largest. Work out
 #   this one element by hand, and you have the bug.
@@ -481,12 +501,74 @@ print("gradient check passed; the mean of 1, 2, 3 is", apply(HalfMean(), Tensor(
 # plainest form. The slow ones have *quicker ways* beside them, in `fast/`. `check_op(op, way)` compares value
 # and gradient of both. Lesson 4 builds the first pair.
 #
+# ## 10. Payoff: who catches what
+#
+# Four checks, seven operations. The first check is the usual one, with a seed of ones. The next two are yours,
+# where they were right. Green is a right judgement, red a wrong one: a bug that passes, or a right operation
+# that is called wrong. Where is each check blind?
+
+
+# %%
+def judge_by(checker, ones, op_class):
+    """Whether all gradients of an operation's first sample agree with what a checker of ours says."""
+    rng = np.random.default_rng(5)
+    inputs = list(next(iter(op_class.samples(rng))).inputs)
+    op = op_class()
+    op.needs = [True] * len(inputs)
+    output = op.forward(np, *inputs)
+    cotangent = np.ones_like(output) if ones else rng.normal(size=output.shape)
+    for i, gradient in enumerate(op.backward(np, cotangent)):
+
+        def function(x, i=i):
+            return op_class().forward(np, *inputs[:i], x, *inputs[i + 1 :])
+
+        expected = checker(function, inputs[i], cotangent)
+        if gradient.shape != expected.shape or not np.allclose(gradient, expected, 1e-4):
+            return "wrong"
+    return "right"
+
+
+def judge_by_library(op_class):
+    try:
+        check_op(op_class)
+    except (GradientError, ValueError) as report:
+        return "bad sample" if "kink" in str(report) else "wrong"
+    return "right"
+
+
+judges = {
+    "seed of ones": lambda op_class: judge_by(lambda f, x, g: slopes_of_the_sum(f, x), True, op_class),
+    "slopes (yours)": lambda op_class: judge_by(slopes, False, op_class),
+    "complex_slopes (yours)": lambda op_class: judge_by(complex_slopes, False, op_class),
+    "check_op": judge_by_library,
+}
+truth = dict.fromkeys(planted, ("wrong",)) | {KinkedSample: ("right", "bad sample"), HalfMean: ("wrong",)}
+fig, ax = plt.subplots(figsize=(9, 4.6))
+for row, (op_class, accepted) in enumerate(truth.items()):
+    for column, judge in enumerate(judges.values()):
+        says = judge(op_class)
+        ax.add_patch(plt.Rectangle((column, row), 1, 1, fc="#bfe5bf" if says in accepted else "#f2b8b5", ec="w"))
+        ax.text(column + 0.5, row + 0.5, f"says: {says}", ha="center", va="center", fontsize=9)
+ax.set(xlim=(0, len(judges)), ylim=(len(truth), 0), title="Seven operations before four judges")
+ax.set_xticks(np.arange(len(judges)) + 0.5, judges)
+ax.set_yticks(np.arange(len(truth)) + 0.5, [op_class.__name__ for op_class in truth])
+ax.tick_params(length=0)
+plt.show()
+check.reveal(my_ones, sum(judges["seed of ones"](op_class) in truth[op_class] for op_class in planted))
+
+# %% [markdown]
+# Your checks catch what ones cannot. Only the library's sees the drifting dtype and the bad sample. The last row
+# is red all along: nobody who looks at gradients alone can see it. Hang it beside your desk.
+#
 # ### Exercise 03.4: repair an operation
 #
-# The softmax of a row is `y = exp(x) / exp(x).sum()`. The `backward` below is what most people write
-# first. Each output depends on **every** input of its row, since the sum does. With `y` the right gradient
-# is `y * (g - s)`, where `s` is the sum of `g * y` over the row. Call `check_op(Softmax)` in a cell of its
-# own, and read the report. Then repair it.
+# The softmax of a row is $y_i = e^{x_i} / \sum_k e^{x_k}$. The `backward` below is what most people write first.
+# But each output depends on **every** input of its row:
+#
+# $$\frac{\partial y_i}{\partial x_j} = y_i\,(1 - y_i) \;\text{ if } i = j, \qquad -\,y_i\,y_j \;\text{ else.}$$
+#
+# Call `check_op(Softmax)` in a cell of its own, and read the report. Then sum $g_i\,\partial y_i / \partial x_j$
+# over all outputs $i$, on paper, and repair it. One sum per row is enough.
 
 
 # %%
@@ -505,6 +587,31 @@ class Softmax(Op):
 
 # %%
 Softmax = check("03.4", Softmax)
+
+# %% [markdown]
+# ### Challenge 03.5: a whole operation
+#
+# No hints. For each row of `x`, of shape (N, C), compute $\log \sum_k e^{x_k}$: shape (N,). This is half of the
+# loss that classifiers use. It has to be right for values of 800 and of -800, too, where `exp` alone is not. Write
+# `forward` and `backward`; `check_op` has the last word.
+
+
+# %%
+# Challenge 03.5
+class LogSumExp(Op):
+    """(N, C) -> (N,): the logarithm of the sum of exp over each row, without overflow."""
+
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        """Return an array (N,), and keep what backward needs."""
+
+    def backward(self, xp, g):
+        """g has the shape (N,). Return a tuple with the gradient of x."""
+
+
+# %%
+LogSumExp = check("03.5", LogSumExp)
 
 # %% [markdown]
 # ## What to remember

@@ -8,7 +8,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tinyhpe import cli
+from tinyhpe.lesson import copy_lesson
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons' pairs are compared with jupytext (extra dev)")
 
@@ -16,6 +20,7 @@ ROOT = Path(__file__).parents[1] / "lessons"
 LESSONS = sorted(path.stem for path in ROOT.glob("[0-9][0-9]_*.py"))
 GATE_SECONDS = 120
 MODES = ("solutions", "mistakes")
+IN_A_BROWSER = ("01", "02", "03")  # lessons that need no threads and no processes
 TASK = re.compile(r"# (?:Exercise|Challenge) (\d\d\.\d)\n")
 
 every_lesson = pytest.mark.parametrize("name", LESSONS)
@@ -26,6 +31,7 @@ def run_lesson(name, exercises, folder):
     report = folder / f"{name}-{exercises}.json"
     command = [sys.executable, "-W", "error", "-m", "checks.run", name]
     command += ["--exercises", exercises, "--report", report]
+    command += ["--browser"] * (exercises == "mistakes" and name.startswith(IN_A_BROWSER))
     settings = {"MPLBACKEND": "Agg", "PYTHONIOENCODING": "ascii:strict", "OMP_NUM_THREADS": "1"}
     settings["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sys.path])
     ran = subprocess.run(
@@ -90,8 +96,8 @@ def test_a_lesson_keeps_the_time_it_states(name, run):
     first_page = (ROOT / f"{name}.py").read_text()[:1000]
     stated = re.search(r"runs in about (\d+) seconds on two cores and downloads\n# nothing", first_page)
     assert stated, "the top of a lesson says how long it runs"
-    assert int(stated[1]) < 60
-    assert run(name, "solutions")["seconds"] < max(3 * int(stated[1]), 20)  # a busy machine may take longer
+    assert int(stated[1]) <= (30 if name.startswith("08") else 15)
+    assert run(name, "solutions")["seconds"] < 2 * int(stated[1])  # a laptop is slower than this machine
 
 
 @every_lesson
@@ -156,18 +162,21 @@ def test_all_files_of_the_lessons_are_ascii():
         assert path.read_bytes().isascii(), path
 
 
-def test_an_answer_that_is_no_function_or_stops_with_an_error_is_explained(monkeypatch, capsys, tmp_path):
+@pytest.fixture
+def check(monkeypatch, tmp_path):
+    """The lessons' check, new, with its answers in tmp_path."""
     monkeypatch.syspath_prepend(ROOT)
-    monkeypatch.setattr("checks.answers.FILE", tmp_path / "answers.jsonl")
-    from checks import check
+    from checks import answers, grader
 
+    monkeypatch.setattr(answers, "FILE", tmp_path / "answers.jsonl")
+    monkeypatch.setattr(answers, "history", [])
+    return grader.Check()
+
+
+def test_an_answer_that_is_no_function_or_stops_with_an_error_is_explained(check, capsys):
     check("01.1", 3)
     assert "without brackets" in capsys.readouterr().out
-
-    def brighten(image):
-        return image
-
-    check("01.1", brighten)
+    check("01.1", lambda image: image)
     assert "it stops with TypeError" in capsys.readouterr().out
 
     def brighten(image, amount):
@@ -177,11 +186,149 @@ def test_an_answer_that_is_no_function_or_stops_with_an_error_is_explained(monke
     assert "your cell: return imgae + amount" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_wrong_answer_is_replaced_by_ours_and_ours_does_not_count_as_right(check, capsys):
+    globals()["np"] = np  # our solution runs in the names of whoever calls check()
+
+    def from_torch(images):
+        return images.T
+
+    photos = np.zeros((1, 2, 3, 4), np.float32)
+    stand_in = check("01.3", from_torch)
+    assert stand_in(photos).shape == (1, 3, 4, 2)
+    assert check("01.3", stand_in) is stand_in  # the check cell run twice, or a copy of it
+    assert "run the cell with your own again" in " ".join(capsys.readouterr().out.lower().split())
+    check.progress()
+    assert "01.3: wrong" in capsys.readouterr().out
+
+    def from_torch(images):
+        return images.transpose(0, 2, 3, 1)
+
+    assert check("01.3", from_torch) is from_torch
+    check.progress()
+    assert "01.3: right" in capsys.readouterr().out
+
+
+def test_the_case_that_failed_is_kept_and_an_input_that_is_changed_is_noticed(check, capsys):
+    def centre(images):
+        images -= images.mean(axis=(1, 2, 3), keepdims=True)
+        return images
+
+    check("01.2", centre)
+    assert "works in place" in capsys.readouterr().out
+    (images,) = check.case.inputs
+    assert images.shape[0] == 2
+    assert abs(images.mean()) > 0.01  # as it was before the call
+    check("01.2", lambda images: images - images.mean(axis=(1, 2, 3), keepdims=True))
+    assert check.case is None
+
+
+def test_hints_come_one_by_one_then_a_solution_and_all_is_recorded(check, capsys, tmp_path):
+    check.hint()
+    assert "Which exercise?" in capsys.readouterr().out
+    check("01.3", lambda images: images.T)
+    for _ in range(3):
+        check.hint()
+    shown = capsys.readouterr().out
+    assert "hint 1 of 2" in shown
+    assert 'check.solution("01.3")' in shown
+    check.solution("01.3")
+    assert "transpose(0, 2, 3, 1)" in capsys.readouterr().out
+    check.hint("01.6")
+    assert "no hints" in capsys.readouterr().out
+    records = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert [record["verdict"] for record in records] == ["wrong", "hint", "hint", "solution"]
+    assert records[0]["diagnosis"] == ".T turns the whole order round, N too"
+
+
+def test_answers_that_cannot_be_written_or_read_do_no_harm(check, monkeypatch, tmp_path):
+    from checks import answers
+
+    monkeypatch.setattr(answers, "FILE", tmp_path)  # a folder: nobody can write to it
+    check("01.3", lambda images: images.T)
+    damaged = tmp_path / "answers.jsonl"
+    damaged.write_text('{"exercise": "01.1", "verdict": "right", "diagnosis": ""}\n{"exerc\n[1]\n')
+    assert [record["verdict"] for record in answers.read(damaged)] == ["right"]
+
+
+def test_a_verdict_is_coloured_in_a_notebook_and_ascii_elsewhere(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT)
+    display = pytest.importorskip("IPython.display", reason="IPython comes with ipykernel (extra dev)")
+    from checks.display import show
+
+    show("wrong", "a < b", [("What", "x")])
+    assert capsys.readouterr().out == "a < b\n  What: x\n"
+    shown = []
+    monkeypatch.setattr("checks.display.in_notebook", lambda: True)
+    monkeypatch.setattr(display, "display", lambda data, raw: shown.append(data))
+    show("wrong", "a < b", [("What", "x")])
+    assert shown[0]["text/plain"] == "a < b\n  What: x"
+    assert "a &lt; b" in shown[0]["text/html"]
+    assert "color:#" in shown[0]["text/html"]
+
+
+def test_a_lesson_is_copied_with_its_checks_and_work_is_never_lost(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["lesson", "2"]) == 0
+    (tmp_path / "02_autograd.ipynb").write_text("my work")
+    assert cli.main(["lesson", "2"]) == 0
+    assert (tmp_path / "02_autograd.ipynb").read_text() == "my work"
+    for count in (1, 2):
+        assert cli.main(["lesson", "2", "--fresh"]) == 0
+        assert (tmp_path / f"02_autograd-old-{count}.ipynb").exists()
+    assert (tmp_path / "02_autograd-old-1.ipynb").read_text() == "my work"
+    assert not list(tmp_path.rglob("solutions"))
+    assert cli.main(["lesson", "99"]) == 2
+    assert "choose one of 1, 2, 3" in capsys.readouterr().err
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["lesson", "2", "--fresh"]) == 0  # in the repository there is nothing to copy
+    assert not list(ROOT.glob("*-old-*"))
+
+
+def test_a_class_is_told_apart_and_its_commonest_mistake_is_named(check, tmp_path, monkeypatch, capsys):
+    from checks import answers
+
+    wrong = {"turned": lambda images: images.T, "right": lambda images: images.transpose(0, 2, 3, 1)}
+    for name, tries in {"anna": ["turned", "right"], "bela": ["turned"], "cleo": []}.items():
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(answers, "FILE", tmp_path / name / "answers.jsonl")
+        monkeypatch.setattr(answers, "history", [])
+        for answer in tries:
+            check("01.3", wrong[answer])
+        check.solution("01.1") if name == "cleo" else None
+    capsys.readouterr()
+    assert cli.main(["class", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[:4]] == [
+        ["01.1", "01.3"],
+        ["anna", ".", "+2"],
+        ["bela", ".", "-1"],
+        ["cleo", "!", "."],
+    ]
+    assert any(line.startswith("01.3, 2 of 3: ") and "all axes are reversed" in line for line in lines)
+    assert cli.main(["class", str(tmp_path / "nowhere")]) == 2
+    assert "answers.jsonl" in capsys.readouterr().err
+
+
+def test_the_commands_in_the_texts_are_understood():
+    text = "\n".join(path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("[0-9]*.py")])
+    commands = re.findall(
+        r"(?:^|`|[/\\])tinyhpe ((?:lesson|class|predict|train|doctor) [^`\n]+)", text, re.MULTILINE
+    )
+    assert len(commands) >= 5
+    for command in commands:
+        words = command.split()
+        assert cli.make_parser(words[:1]).parse_args(words)
+    for name in re.findall(r"checks\.run (\w+)", text):
+        assert name in LESSONS
+
+
 def test_a_notebook_runs_in_jupyter(tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient", reason="a notebook is executed with nbclient (extra dev)")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))  # nobody's own IPython settings
-    notebook = jupytext.read(ROOT / "03_gradient_checks.ipynb")
-    nbclient.NotebookClient(notebook, timeout=GATE_SECONDS, resources={"metadata": {"path": str(ROOT)}}).execute()
+    notebook = jupytext.read(copy_lesson(3, tmp_path))  # as a student has it: with its checks, without solutions
+    where = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=GATE_SECONDS, resources=where).execute()
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert sum("image/png" in output.get("data", {}) for output in shown) == 3
+    assert sum("image/png" in output.get("data", {}) for output in shown) == 4
     assert not [output for output in shown if output.output_type == "error" or output.get("name") == "stderr"]
+    assert any("is still to be done" in output.get("data", {}).get("text/html", "") for output in shown)

@@ -3,7 +3,7 @@
 import importlib
 import os
 
-from tinyhpe import nn, ops, optim
+from tinyhpe import graph, nn, ops, optim
 from tinyhpe.gradcheck import gradcheck
 from tinyhpe.tensor import Tensor, no_grad
 from tinyhpe.ways import plain

@@ -134,6 +134,17 @@ def add_render(command):
     command.add_argument("--seed", type=natural, default=0)
 
 
+def add_lesson(command):
+    command.add_argument("number", type=positive, metavar="N")
+    command.add_argument(
+        "--fresh", action="store_true", help="begin anew; the old copy is kept under another name"
+    )
+
+
+def add_class(command):
+    command.add_argument("folder", metavar="FOLDER", help="with the answers.jsonl of each student in a folder")
+
+
 def add_bench(command):
     command.add_argument("--workload", metavar="NAME", help="one row or table (default: all, within ten minutes)")
     add_device(command)
@@ -318,6 +329,25 @@ def run_bench(options):
     return []
 
 
+def run_lesson(options):
+    from tinyhpe import lesson
+
+    notebook = lesson.copy_lesson(options.number, Path.cwd(), options.fresh)
+    how = lesson.open_notebook(notebook) if sys.stdout.isatty() else ""
+    say(f"{notebook.name} is in this folder{how}")
+    return []
+
+
+def run_class(options):
+    from tinyhpe.lesson import lessons_folder
+
+    sys.path.insert(0, str(lessons_folder()))  # what reads the answers lies beside what writes them
+    from checks.standing import report
+
+    say("\n".join(report(options.folder)))
+    return []
+
+
 def run_doctor(_):
     from tinyhpe import doctor
 
@@ -330,6 +360,8 @@ COMMANDS = {  # name -> (what it does, its options, their help)
     "evaluate": (run_evaluate, add_evaluate, "mean absolute errors of a model on labelled data"),
     "predict": (run_predict, add_predict, "the pose of the head in photos, drawn on them"),
     "render": (run_render, add_render, "heads from code, as images in 300W-LP's layout"),
+    "lesson": (run_lesson, add_lesson, "copy a lesson here, and open it in Jupyter"),
+    "class": (run_class, add_class, "who stands where in the lessons, and which mistakes are commonest"),
     "bench": (run_bench, add_bench, "how fast it is here, beside torch where torch is installed"),
     "doctor": (run_doctor, lambda command: None, "what this machine can do, and why not"),
 }

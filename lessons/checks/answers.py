@@ -5,30 +5,36 @@ import datetime
 import json
 from pathlib import Path
 
-FILE = Path.cwd() / "answers.jsonl"  # a notebook's kernel starts in the notebook's folder
+NAME = "answers.jsonl"
+FILE = Path.cwd() / NAME  # a notebook's kernel starts in the notebook's folder
 
 
-def read():
-    """The records of earlier sessions, oldest first; a line that is damaged is left out."""
+def read(path):
+    """The records of an answers.jsonl, oldest first: exercise, verdict, diagnosis, attempt, time."""
     records = []
-    with contextlib.suppress(OSError):
-        for line in FILE.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError):
-                records.append(json.loads(line))
-    return [entry for entry in records if isinstance(entry, dict) and "exercise" in entry and "verdict" in entry]
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):  # a line that is damaged
+            records.append(json.loads(line))
+    return [r for r in records if isinstance(r, dict) and {"exercise", "verdict", "diagnosis"} <= set(r)]
 
 
-history = read()
+history = []
+with contextlib.suppress(OSError):
+    history += read(FILE)
 
 
-def record(exercise, verdict, diagnosis=""):
-    """Keep a verdict ("right", "wrong", "hint", "solution") and its diagnosis; a read-only folder does no harm."""
+def record(exercise, verdict, diagnosis="", seen=""):
+    """Keep a verdict ("right", "wrong", "hint", "solution"), its diagnosis, and what was seen of it.
+
+    A read-only folder does no harm.
+    """
     attempt = 1 + sum(e["exercise"] == exercise and e["verdict"] in ("right", "wrong") for e in history)
     time = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     entry = {
         "exercise": exercise,
         "verdict": verdict,
         "diagnosis": diagnosis,
+        "seen": seen,
         "attempt": attempt,
         "time": time,
     }

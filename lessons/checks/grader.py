@@ -83,7 +83,7 @@ class Check:
                 f"{number} is still to be done; until then the notebook goes on with our {reference.__name__}.",
             )
             return reference
-        answers.record(number, "wrong", wrong.why)
+        answers.record(number, "wrong", wrong.why, wrong.what)
         rows = [("What", wrong.what), ("Why", wrong.why), ("Try", wrong.hint)]
         show("wrong", f"{number} is not right yet; the notebook goes on with our {reference.__name__}.", rows)
         return reference

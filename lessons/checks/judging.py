@@ -4,16 +4,27 @@ A judge is a function that takes the student's answer, raises Wrong where it is 
 for when it is. Cases go from small to large, so that the first that fails is the smallest.
 """
 
-import pathlib
+import itertools
 import traceback
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
+import tinyhpe
+
 UNKNOWN = "this is none of the mistakes that this check knows"
-case = SimpleNamespace(
-    inputs=None, got=None, expected=None
-)  # of the last call; check.case is a copy when it fails
+
+
+class Case(SimpleNamespace):
+    """What the function was given, what came out, what should have: inputs, got, expected."""
+
+    def __repr__(self):
+        parts = [f"input {number}: {value!r}" for number, value in enumerate(self.inputs or ())]
+        return "\n".join([*parts, f"got: {self.got!r}", f"expected: {self.expected!r}"])
+
+
+case = Case(inputs=None, got=None, expected=None)  # of the last call; check.case is a copy when it fails
 
 
 class Wrong(Exception):
@@ -31,12 +42,13 @@ class Wrong(Exception):
         self.what, self.why, self.hint = what, why, hint
 
 
-def call(function, *inputs, changes=False):
+def call(function, *inputs, changes=False, errors=()):
     """Call the student's function with copies of the inputs; an exception, None, or a changed input becomes Wrong.
 
     Args:
         changes: whether the function is meant to change its inputs (and may return None); then it gets the
             inputs themselves.
+        errors: for each exception that a typical mistake causes (a part of its name and message, why, hint).
     """
     given = inputs if changes else copied(inputs)
     case.inputs, case.got, case.expected = copied(inputs), None, None
@@ -45,7 +57,7 @@ def call(function, *inputs, changes=False):
     except Wrong:  # raised by an input that watches over how it is used
         raise
     except Exception as error:  # whatever the student's code raises is an answer to explain
-        raise explain(error) from error
+        raise explain(error, errors) from error
     if changes:
         return output
     if output is None:
@@ -58,7 +70,8 @@ def call(function, *inputs, changes=False):
         if not unchanged(before, after):
             raise Wrong(
                 f"the array that it was given (input {number}) is another one after the call",
-                "the function works in place: += or [...] = on an input, or a view of it, changes the caller's own",
+                "the function works in place: += or [...] = on an input, or a view of it, changes the "
+                "caller's own",
                 "make a new array: a = a + b does, a += b does not; a.copy() if you want to fill one",
             )
     return output
@@ -80,9 +93,9 @@ def unchanged(before, after):
     return True
 
 
-def explain(error):
-    """Turn an exception of the student's code into Wrong: which line, and what it means."""
-    ours = str(pathlib.Path(__file__).parent)
+def explain(error, errors=()):
+    """Turn an exception of the student's code into Wrong: which line, and what it means (see call())."""
+    ours = str(Path(__file__).parent), str(Path(tinyhpe.__file__).parent)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
     place = f", in line {frames[0].lineno} of your cell: {frames[0].line or ''}" if frames else ""
     meanings = {
@@ -99,8 +112,12 @@ def explain(error):
         ValueError: "the kind is right and the value is not; with arrays, most often two shapes do not fit",
     }
     why = next((text for kind, text in meanings.items() if isinstance(error, kind)), "see the message above")
+    message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    for part, known_why, hint in errors:
+        if part in message:
+            return Wrong(f"it stops with {message}{place}", known_why, hint)
     return Wrong(
-        f"it stops with {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{place}",
+        f"it stops with {message}{place}",
         why,
         "call your function in a cell of its own with a small example, and print the shapes on the way",
     )
@@ -139,25 +156,59 @@ def compare(
     case.got, case.expected = got, expected
     rough = tolerance if rough is None else rough
     for result, what, why, try_this in mistakes:
-        if same(got, result, rough) and not same(result, expected, rough):
+        if (
+            same(got, result, rough)
+            and not same(got, expected, tolerance)
+            and not same(result, expected, tolerance)
+        ):
             raise Wrong(f"{given} {what}", why, try_this)
     if not isinstance(got, (np.ndarray, np.generic, float, int)):
-        raise Wrong(f"{given} it returns a {type(got).__name__}", "the answer is to be an array", hint)
+        raise Wrong(
+            f"{given} it returns a {type(got).__name__}",
+            "the answer is to be one array",
+            "np.stack makes one array of several",
+        )
     got = np.asarray(got)
     if got.shape != expected.shape:
-        raise Wrong(
-            f"{given} the result has the shape {got.shape}; it should have {expected.shape}",
-            "an axis is lost, added, or in another place",
-            "print the shape after every line; keepdims=True keeps an axis, x[None] and x[:, None] add one",
-        )
+        judge_shape(given, got, expected, tolerance)
     if not same(got, expected, tolerance):
         judge_values(given, got, expected, tolerance, hint)
     if got.dtype != expected.dtype:
         raise Wrong(
             f"{given} the values are right, but the dtype is {got.dtype}; it should be {expected.dtype}",
             "arithmetic with another dtype changes it, and nobody says so",
-            f"end with .astype(np.{expected.dtype}), or keep foreign dtypes out of the arithmetic",
+            "find the first line after which the dtype is another one: a constant, an array or a function made so",
         )
+
+
+def judge_shape(given, got, expected, tolerance):
+    """Explain a wrong shape."""
+    what = f"{given} the result has the shape {got.shape}; it should have {expected.shape}"
+    if same(got.squeeze(), expected.squeeze(), tolerance):
+        raise Wrong(
+            what,
+            "the numbers are right, but an axis of length 1 is too many or missing",
+            "keepdims=True keeps such an axis; indexing with 0, or reshape, removes it",
+        )
+    if got.size == expected.size and same(got.ravel(), expected.ravel(), tolerance):
+        raise Wrong(
+            what, "the numbers are right and in the right order, but cut into another shape", "print .shape"
+        )
+    if got.ndim == expected.ndim <= 5:
+        for order in itertools.permutations(range(got.ndim)):
+            if same(got.transpose(order), expected, tolerance):
+                raise Wrong(
+                    what,
+                    "the numbers are right, but the axes are in another order",
+                    "say for each axis of your result what it counts, and compare with the docstring",
+                )
+    if got.ndim < expected.ndim:
+        why, hint = "an axis is lost", "print the shape after every line: where does the axis go?"
+    elif got.ndim > expected.ndim:
+        why, hint = "there is an axis too many", "print the shape after every line: where does it come from?"
+    else:
+        why, hint = "an axis has another length, or is in another place", "print the shape after every line"
+    raise Wrong(what, why, hint)
 
 
 def judge_values(given, got, expected, tolerance, hint):
@@ -167,6 +218,17 @@ def judge_values(given, got, expected, tolerance, hint):
             f"{given} {int((~np.isfinite(got)).sum())} of {got.size} values are NaN or infinite",
             "somewhere 0 is divided by 0, or a logarithm or root is taken of what has none, or numbers overflow",
             "print the largest and smallest value after every line",
+        )
+    for number, given_array in enumerate(case.inputs or ()):
+        if isinstance(given_array, np.ndarray) and same(got, given_array, tolerance):
+            raise Wrong(
+                f"{given} the result has the values of input {number}, unchanged",
+                "the work is done on a copy, or on another name, and the input is returned",
+                "which name holds the result on your last line?",
+            )
+    if not got.any() and expected.any():
+        raise Wrong(
+            f"{given} every value is 0", "nothing was stored, or a factor is 0", "print what is stored where"
         )
     if np.any(expected) and same(-got, expected, tolerance):
         raise Wrong(

@@ -1,269 +1,625 @@
-"""The judges of lesson 2: relu as a closure, sorting without recursion, tanh as a class, one step downhill."""
+"""The judges of lesson 2: relu as a closure, sorting without recursion, tanh and a matrix product as classes, and
+one step downhill."""
 
-from types import SimpleNamespace
+import sys
 
 import numpy as np
 
-from checks.judging import Wrong, call, compare, explain
+from checks.judging import Wrong, call, case, compare, explain
 from tinyhpe import Tensor
+
+START, INCOMING = 5.0, 0.3  # what another use of `a` has pushed already; what comes in
+
+
+NUMBER = "`a` is a Value; the number that it holds is a.data", "which of the two can be compared with 0?"
+
+
+def pushes_too_early():
+    raise Wrong(
+        "the push of out calls the push of `a`",
+        "backward() calls every push once, in the right order; section 4 shows what happens otherwise",
+        "push hands the gradient on to its inputs, and no further",
+    )
 
 
 def relu(answer):
-    for data, slope in [(2.0, 1.0), (-3.0, 0.0)]:
-        a = SimpleNamespace(data=data, grad=5.0)  # 5.0: what another use of `a` has pushed already
-        out = call(answer, a)
-        if not all(hasattr(out, name) for name in ("data", "inputs", "push")):
+    Value = answer.__globals__["Value"]  # the notebook's own, so that its operators work
+    for data in (2.5, -3.5):
+        a = Value(data, name="a")
+        a.grad, a.push = START, pushes_too_early
+        out = call(answer, a, errors=[("between instances", *NUMBER), ("unsupported operand", *NUMBER)])
+        if not isinstance(out, Value):
             raise Wrong(
                 f"relu returns a {type(out).__name__}; it should return a Value",
                 "the result has to carry on the graph, and a plain number cannot",
-                "make it as __mul__ does: out = Value(the number, (a,))",
+                "how does __mul__ make what it returns?",
             )
-        compare(f"For a = {data:g}", float(out.data), np.array(max(data, 0.0)))
-        if tuple(out.inputs) != (a,):
+        if out is a:
             raise Wrong(
-                f"out.inputs is {out.inputs!r}; it should be a tuple that holds a, and nothing else",
-                "the sort finds `a` only through out.inputs",
-                "Value(the number, (a,)): the comma makes it a tuple",
+                f"for a = {data:g} relu returns `a` itself",
+                "the output is a value of its own, with a gradient of its own; and `a` is still needed as it was",
+                "how does __mul__ make what it returns?",
+            )
+        if not isinstance(out.inputs, (tuple, list)) or list(map(id, out.inputs)) != [id(a)]:
+            judge_inputs(out.inputs, Value)
+        judge_value(out.data, data)
+        if out.grad != 0:
+            raise Wrong(
+                f"out.grad is {out.grad} before anything was pushed; it should be 0",
+                "the gradient of out comes later, from what out goes into; whoever sets it adds something untrue",
+                "leave out.grad alone when you make out",
             )
         if not callable(out.push):
             raise Wrong(
                 "out.push is not a function",
                 "out.push = push() calls it at once, before there is a gradient, and stores the None it returns",
-                "leave the brackets away: out.push = push",
+                "what is the difference between a function and a call of it?",
             )
-        out.grad = 0.5
+        out.grad = INCOMING
         try:
             out.push()
+        except Wrong:
+            raise
         except Exception as error:
             raise explain(error) from error
-        judge_push(data, slope, a.grad)
+        judge_push(data, a.grad, out.grad)
     return "It bends, it adds to what is there, and it multiplies by what comes in."
 
 
-def judge_push(data, slope, grad):
-    """Explain a wrong gradient: `grad` started as 5.0, and 0.5 * slope was to be added."""
-    expected = 5.0 + 0.5 * slope
-    if grad == expected:
+def judge_inputs(inputs, Value):
+    """Explain what is wrong with out.inputs."""
+    what = f"out.inputs is {inputs!r}; it should be a tuple that holds `a` once, and nothing else"
+    if isinstance(inputs, Value):
+        raise Wrong(what, "(a) is only a in brackets; it is the comma that makes a tuple", "look at (self, other)")
+    if len(inputs) == 0:
+        raise Wrong(what, "the sort finds `a` only through out.inputs", "what does Value(...) take as second?")
+    raise Wrong(what, "relu has one input", "which values went in?")
+
+
+def judge_value(got, data):
+    """Explain a wrong value of relu."""
+    right = max(data, 0.0)
+    case.got, case.expected = got, right
+    if got == right:
         return
-    given = (
-        f"a.data is {data:g}, a.grad was 5 already, out.grad is 0.5. "
-        f"After push, a.grad is {grad:g}, not {expected:g}:"
+    mistakes = {
+        abs(data): ("this is the absolute value", "where a is negative, relu is 0"),
+        min(data, 0.0): ("this is the smaller of a and 0", "the larger one is wanted"),
+        float(data > 0): ("a comparison is True or False, that is 1 or 0", "where a is positive, relu is a"),
+        data: ("a came through where it is negative", "where a is negative, relu is 0"),
+    }
+    why = mistakes.get(float(got), ("the value is wrong, whatever push does", "the larger of a.data and 0"))
+    raise Wrong(f"for a = {data:g} out.data is {got!r}; it should be {right:g}", *why)
+
+
+def judge_push(data, grad, out_grad):
+    """Explain a wrong gradient: `grad` started as START, and INCOMING * slope was to be added."""
+    slope = float(data > 0)
+    expected = START + INCOMING * slope
+    case.got, case.expected = grad, expected
+    if abs(grad - expected) < 1e-9 and out_grad == INCOMING:
+        return
+    what = (
+        f"a.data is {data:g}, a.grad was {START:g} already, out.grad is {INCOMING}. After push, a.grad is "
+        f"{grad:g}; it should be {expected:g}"
     )
-    hint = "compare with __mul__, and change one thing: the local derivative"
-    if grad == 5.0:
+    if out_grad != INCOMING:
         raise Wrong(
-            f"{given} nothing was added",
-            "either push was defined and not attached, or the local derivative is 0 everywhere",
-            "the last lines should be: out.push = push, then return out",
+            f"{what}; and out.grad has become {out_grad:g}",
+            "push wrote into out.grad, but gradients flow from out to a",
+            "which of the two is given, and which one is to be changed?",
         )
-    if grad == 0.5 * slope:
-        why = "it overwrites what another use of `a` has pushed; with error * error this lost one half"
-        raise Wrong(f"{given} the 5 is gone", why, "+= in place of =")
-    if slope and grad == 6.0:
-        why = "the local derivative alone was added; the chain rule multiplies it by the gradient that comes in"
-        raise Wrong(f"{given} 1 was added, whatever came in", why, "multiply by out.grad, as __mul__ does")
-    if not slope and grad == 5.5:
-        why = "for a negative number the output is flat, so its local derivative is 0"
-        raise Wrong(f"{given} a gradient passed where relu is flat", why, "multiply by (a.data > 0)")
-    raise Wrong(given, "this is none of the mistakes that this check knows", hint)
+    chain = "the chain rule: (what comes in) * (local derivative), added to what is there"
+    mistakes = [
+        (
+            INCOMING * slope,
+            "the 5 is gone: it overwrites what another use of `a` has pushed, as in section 3",
+            "what does section 3 say about a value that is used twice?",
+        ),
+        (START + slope, "the local derivative alone was added; the gradient that comes in plays no part", chain),
+        (
+            START + INCOMING * data,
+            "it multiplies by a.data, which is the value; the local derivative is the slope",
+            chain,
+        ),
+        (
+            START + INCOMING * max(data, 0.0),
+            "it multiplies by the value of relu; the local derivative is the slope",
+            chain,
+        ),
+        (START + INCOMING, "a gradient passed where relu is flat; for a negative number the slope is 0", chain),
+        (START - INCOMING * slope, "it was subtracted", chain),
+        (
+            START + INCOMING * (data < 0),
+            "it passes where a is negative, and is stopped where a is positive",
+            "compare",
+        ),
+        (
+            START,
+            "nothing was added: push is not attached to out; or out.grad was read before push was called, "
+            "when it was still 0; or a local name was changed in place of a.grad",
+            "a closure reads out.grad when it runs. How does __mul__ attach its push, and what does it change?",
+        ),
+    ]
+    for wrong, why, hint in mistakes:
+        if abs(grad - wrong) < 1e-9:
+            raise Wrong(what, why, hint)
+    if not slope:
+        raise Wrong(what, "for a negative number the output is flat, so nothing must be added", chain)
+    raise Wrong(what, "the local derivative is neither 1 nor 0", chain)
 
 
 class Watched:
-    """A value for sorting that counts how often anybody asks for inputs."""
+    """A value for sorting that counts how often anybody asks for inputs, and how deep the calls are by then."""
 
-    looks = 0
-    limit = 20_000
+    looks, limit, depth = 0, 20_000, 0
+    data, grad, name = 1.5, 0.0, "a value"
 
     def __init__(self, *inputs):
         self.known = inputs
+
+    def __repr__(self):
+        return f"<a value with {len(self.known)} inputs>"
 
     @property
     def inputs(self):
         Watched.looks += 1
         if Watched.looks > Watched.limit:
             raise Wrong(
-                f"{Watched.limit:,} looks at inputs, for a graph of a few dozen values",
+                f"{Watched.limit:,} looks at inputs, for a graph of a few dozen values; there it was stopped",
                 "a value that is reached by several paths is visited again by each of them, so the work "
-                "doubles at every level of a diamond",
-                "keep a set of the values seen so far, and skip a value that is in it",
+                "doubles at every level of a diamond; or the loop never ends",
+                "which values must be skipped? And does every turn of the loop take something off the stack?",
+            )
+        if depth_of_calls() > Watched.depth + 40:
+            raise Wrong(
+                "functions have called themselves more than 40 levels deep",
+                "the function still calls itself (or one inside it does) once for each level of the graph; "
+                "a higher "
+                "limit only puts the end off",
+                "what is still to be done goes on a list of your own, and a loop takes it off",
             )
         return self.known
 
 
+def depth_of_calls():
+    """How many calls are going on."""
+    frame, depth = sys._getframe(), 0
+    while frame := frame.f_back:
+        depth += 1
+    return depth
+
+
 def order_without_recursion(answer):
+    leaf = Watched()
     x = Watched(Watched())
     inner = Watched(x, Watched())
-    residual = Watched(Watched(inner), x)  # x is reached by a short and by a long path
     diamond = [Watched()]
     for _ in range(30):
         diamond.append(Watched(diamond[-1], diamond[-1]))
     chain = [Watched()]
-    for _ in range(5000):
+    for _ in range(300):
         chain.append(Watched(chain[-1]))
-    judge_order(answer, "f(g(x)) + x", residual, 6)
+    judge_order(answer, "a value that nothing went into", Watched(), 1)
+    judge_order(answer, "x + x", Watched(leaf, leaf), 2)
+    judge_order(answer, "f(g(x)) + x", Watched(Watched(inner), x), 6)
+    judge_order(answer, "x + f(g(x))", Watched(x, Watched(inner)), 6)
     judge_order(answer, "a diamond with 30 levels", diamond[-1], 31)
-    judge_order(answer, "a chain of 5,000 operations", chain[-1], 5001)
+    judge_order(answer, "a chain of 300 operations", chain[-1], 301)
     return "Chains of any length, and each value once. This is the library's way, too."
 
 
 def judge_order(answer, title, output, count):
     """Explain a wrong order of the `count` values behind `output`."""
-    Watched.looks, Watched.limit = 0, 200 * count
-    try:
-        order = call(answer, output)
-    except Wrong as wrong:
-        if "RecursionError" in wrong.what:
-            raise Wrong(
-                f"for {title}: RecursionError",
-                "the function still calls itself (or one inside it does) once for each level of the graph",
-                "a `while stack:` loop: pop the last entry, put its inputs on the stack",
-            ) from wrong
-        raise
+    Watched.looks, Watched.limit, Watched.depth = 0, 200 * count, depth_of_calls()
+    order = call(answer, output)
     Watched.limit = 10**9
-    try:
-        order = list(order)
-    except TypeError as error:
+    case.got = order
+    if not isinstance(order, (list, tuple)):
         raise Wrong(
-            f"it returns a {type(order).__name__}", "a list of values is wanted", "return the list"
-        ) from error
+            f"for {title}: it returns a {type(order).__name__}",
+            "the order is the result, and only a list keeps one",
+            "what do you collect the finished values in?",
+        )
+    if not all(isinstance(value, Watched) for value in order):
+        odd = next(value for value in order if not isinstance(value, Watched))
+        raise Wrong(
+            f"for {title}: the list holds {odd!r}",
+            "the values themselves are wanted, not pairs or names",
+            "what exactly do you append?",
+        )
     if len(order) > len(set(map(id, order))):
         raise Wrong(
             f"for {title}: {len(order)} entries, but only {len(set(map(id, order)))} different values",
             "a value that was reached twice was written down twice, so it would push twice",
-            "keep a set of the values seen so far, and skip a value that is in it",
+            "how can the loop know that it has looked at a value before?",
         )
     if len(order) != count:
-        raise Wrong(
-            f"for {title}: {len(order)} values; there are {count}",
-            "some were never reached, or never written down; is the output itself in the list?",
-            "write a value down when it comes off the stack with inputs_done = True",
-        )
+        what = f"for {title}: {len(order)} values; there are {count}"
+        if output not in order:
+            raise Wrong(what, "the output itself is not in the list", "the output pushes, too: it is the first to")
+        if len(order) == 1 or not any(value.known for value in order[:-1]):
+            why = "the loop ended, or the function returned, too early; or not all inputs were put on the stack"
+            raise Wrong(what, why, "where does your `return` stand: in the loop or behind it?")
+        raise Wrong(what, "some were never reached, or never written down", "leaves are values, too")
     position = {id(value): place for place, value in enumerate(order)}
-    wrong = sum(position[id(s)] > position[id(v)] for v in order for s in v.inputs)
-    if not wrong:
-        return
-    if all(position[id(s)] > position[id(v)] for v in order for s in v.inputs):
+    wrong = sum(position[id(s)] > position[id(v)] for v in order for s in v.known)
+    if wrong:
+        judge_places(title, order, position, wrong)
+
+
+def judge_places(title, order, position, wrong):
+    """Explain the order of a complete list in which a value stands before an input."""
+    what = f"for {title}: {wrong} times a value stands before one of its inputs"
+    if all(position[id(s)] > position[id(v)] for v in order for s in v.known):
         raise Wrong(
             f"for {title}: every value stands before its inputs",
-            "the order is right, but the wrong way round; backward() reverses the list itself",
-            "return the list in the order in which the values were finished",
+            "the order is the wrong way round; backward() reverses the list itself",
+            "what is written down first: a value, or what went into it?",
+        )
+    if title == "x + f(g(x))":
+        raise Wrong(
+            what,
+            "x was marked as seen when it was put on the stack, by the short path; so the long path, which "
+            "needs it "
+            "earlier, found it marked and went on without it",
+            "when has a value been seen: when it is put on the stack, or when it is taken off for the first time?",
         )
     raise Wrong(
-        f"for {title}: {wrong} times a value stands before one of its inputs",
+        what,
         "the value was written down at the first look. In f(g(x)) + x the first look at x comes from the "
         "short path, while g, which needs x too, is still to come",
-        "write it down at the second look only, when its inputs are done: that is what the pair is for",
+        "what has to be done between the first look and the writing down? The pair says which look it is",
     )
+
+
+KEPT = "forward kept nothing under this name where backward can find it", "what survives the end of forward()?"
 
 
 def tanh(answer):
     rng = np.random.default_rng()  # other numbers each time: nothing can be learned by heart
-    x, other, g = rng.normal(size=(3, 2, 3))
-    op, second = call(answer), call(answer)
-    y = call(op.forward, x)
-    compare("For x of shape (2, 3), forward:", y, np.tanh(x), hint="np.tanh(x) is all that is needed")
-    call(second.forward, other)
-    shares = call(op.backward, g)
-    if not isinstance(shares, tuple) or len(shares) != 1:
-        raise Wrong(
-            f"backward returns a {type(shares).__name__}; it should return a tuple with one array in it",
-            "an operation with two inputs returns two gradients; with a single input it returns a tuple of one",
-            "the comma makes the tuple: return (gradient,)",
+    for dtype in (np.float64, np.float32):
+        x, other, g = (rng.choice([-1, 1], 6) * rng.uniform(0.3, 2, (3, 6))).reshape(3, 2, 3).astype(dtype)
+        tolerance = 20 * np.finfo(dtype).eps
+        op, second = call(answer), call(answer)
+        scalars = "math.tanh takes one number, this is an array", "NumPy has a tanh for arrays"
+        y = call(op.forward, x, errors=[("scalar", *scalars)])
+        given = f"For x of shape (2, 3) in {np.dtype(dtype).name},"
+        others = [
+            (np.sin(x), "this is sin", "the name is tanh", "np.tanh"),
+            (np.tan(x), "this is tan", "the name is tanh", "np.tanh"),
+            (np.arctan(x), "this is arctan", "the name is tanh", "np.tanh"),
+            (1 / (1 + np.exp(-x)), "this is the sigmoid", "it squeezes into 0..1, not -1..1", "np.tanh"),
+        ]
+        compare(f"{given} forward:", y, np.tanh(x), others, tolerance, "np.tanh(x) is all that is needed", 1e-6)
+        call(second.forward, other)
+        shares = call(op.backward, g, errors=[("AttributeError", *KEPT), ("NameError", *KEPT)])
+        judge_tuple(shares, 1)
+        compare(
+            f"{given} backward:",
+            shares[0],
+            g * (1 - np.tanh(x) ** 2),
+            tanh_mistakes(x, other, g),
+            tolerance,
+            rough=1e-5,
         )
-    slope, y = 1 - np.tanh(x) ** 2, np.tanh(x)
-    mistakes = [
+    return "Forward and backward, side by side, tested without any graph."
+
+
+def judge_tuple(shares, count):
+    """Explain what backward returns if it is not a tuple of `count` arrays."""
+    if not isinstance(shares, tuple):
+        raise Wrong(
+            f"backward returns a {type(shares).__name__}; it should return a tuple with {count} in it",
+            "an operation returns one gradient for each input; a single one needs a comma, since (a) is only a",
+            "(a,) is a tuple of one, and a, b one of two",
+        )
+    if len(shares) != count:
+        raise Wrong(
+            f"backward returns {len(shares)} gradients; it should return {count}",
+            "there is one gradient for each input of forward, no more and no fewer",
+            "count the inputs of forward",
+        )
+
+
+def tanh_mistakes(x, other, g):
+    """What typical mistakes make of the gradient."""
+    y = np.tanh(x)
+    chain = "chain rule: (what comes in) * (local derivative)"
+    kept = "the formula needs the result y of forward, and nothing else"
+    return [
+        (1 - y * y, "the local derivative alone: g does not matter", "the incoming gradient is lost", chain),
+        (g * (1 - x * x), "g * (1 - x * x)", kept, "which of x and y is in the text?"),
         (
-            slope,
-            "the local derivative alone: g does not matter",
-            "chain rule: the incoming gradient is lost",
-            "g * ...",
+            1 - g * g,
+            "1 - g * g",
+            "g is the gradient that comes in, not the result",
+            "which letter is y in your code?",
+        ),
+        (g * (1 - g * g), "g * (1 - g * g)", "g is the gradient that comes in, not the result", "which is y?"),
+        (g * y, "g * y", "y is the value, not the slope", "the text above states the slope"),
+        (g * (1 - y), "g * (1 - y)", "the square is missing", "the text above states the slope"),
+        (g * (1 + y * y), "g * (1 + y * y)", "the sign of the square is wrong", "the text above states the slope"),
+        (
+            g * y * (1 - y),
+            "g * y * (1 - y)",
+            "this is the slope of the sigmoid",
+            "the text above states the slope",
         ),
         (
-            g * (1 - x * x),
-            "g * (1 - x * x)",
-            "the formula needs the result y, not the input x",
-            "keep y in forward",
+            g * (1 - np.tanh(y) ** 2),
+            "g * (1 - tanh(y) ** 2)",
+            "tanh was applied twice: y is tanh(x) already",
+            kept,
         ),
-        (g * y, "g * y", "y is the value, not the slope", "the slope is 1 - y * y"),
-        (g * (1 - y), "g * (1 - y)", "the square is missing", "the slope is 1 - y * y"),
+        (g + (1 - y * y), "g + (1 - y * y)", "it was added; the chain rule multiplies", chain),
+        ((g * (1 - y * y)).sum(), "the sum over all elements", "each element has its own gradient", "no sum"),
         (
             g * (1 - np.tanh(other) ** 2),
             "the gradient at the numbers of ANOTHER Tanh",
             "y is kept where both objects share it, on the class or in a global",
-            "keep it on self: self.y = ...",
+            "where does each object keep its own things?",
         ),
     ]
-    compare("backward:", shares[0], g * slope, mistakes)
-    return "Forward and backward, side by side, tested without any graph."
+
+
+STEP_ERRORS = [
+    (
+        "'NoneType'",
+        "the gradient was cleared before it was used, or was never there",
+        "what is the last thing to do?",
+    ),
+    (
+        "NumPy would lose",
+        "a parameter is a Tensor; its array is its .data, and its gradient its .grad",
+        "which one?",
+    ),
+    (
+        "could not be broadcast",
+        "each parameter has a velocity of its own shape; two were mixed up",
+        "velocities[i]",
+    ),
+]
 
 
 def momentum_step(answer):
-    rate, momentum = 0.1, 0.5
-    start = [np.float32([1, 2]), np.float32([[3]])]
-    gradients = [[np.float32([10, -20]), np.float32([[4]])], [np.float32([6, 8]), np.float32([[-2]])]]
-    parameters = [Tensor(array.copy(), requires_grad=True) for array in start]
-    velocities = [np.zeros_like(array) for array in start]
-    expected, speed = [array.copy() for array in start], [np.zeros_like(array) for array in start]
-    for number, step in enumerate(gradients, 1):
-        before = [p.data.copy() for p in parameters]
-        for parameter, gradient in zip(parameters, step, strict=True):
-            parameter.grad = gradient.copy()
-        try:
-            answer(parameters, velocities, rate, momentum)
-        except Exception as error:
-            raise explain(error) from error
-        if all(np.array_equal(p.data, b) for p, b in zip(parameters, before, strict=True)):
-            raise Wrong(
-                "the parameters have not changed",
-                "the function is empty, or it gives a new meaning to a local name: `p = p - ...` makes a new "
-                "tensor and leaves the parameter as it was",
-                "assign to the data: parameters[i].data = ...",
-            )
-        for i, gradient in enumerate(step):
-            speed[i] = np.float32(momentum) * speed[i] + gradient
-            expected[i] = expected[i] - np.float32(rate) * speed[i]
-            mistakes = step_mistakes(number, before[i], gradient, rate, momentum)
-            compare(f"Step {number}, parameter {i}:", parameters[i].data, expected[i], mistakes)
-        if any(p.grad is not None for p in parameters):
-            raise Wrong(
-                "the step is right, but .grad still holds the old gradient",
-                "backward() ADDS to .grad, so the next step would use the sum of both gradients",
-                "at the end, for each parameter: .grad = None",
-            )
+    for dtype in (np.float32, np.float64):
+        judge_momentum(answer, dtype)
     return "You have written an optimizer. tinyhpe/optim.py has a faster one, and Adam."
 
 
-def step_mistakes(number, before, gradient, rate, momentum):
-    """What typical mistakes make of one parameter in step `number`."""
+def judge_momentum(answer, dtype):
+    """Two steps of two parameters of one dtype, by numbers without coincidences."""
+    rate, momentum = 0.03, 0.7
+    start = [np.array([1.7, 2.3], dtype), np.array([[3.1, -0.9, 1.3]], dtype)]
+    gradients = [
+        [np.array([11, -23], dtype), np.array([[5, 7, -13]], dtype)],
+        [np.array([3, 8], dtype), np.array([[-2, 17, 19]], dtype)],
+    ]
+    tensors = [Tensor(array.copy(), requires_grad=True) for array in start]
+    parameters, velocities = list(tensors), [np.zeros_like(array) for array in start]
+    expected, speed = [array.copy() for array in start], [np.zeros_like(array) for array in start]
+    for number, step in enumerate(gradients, 1):
+        before = [tensor.data.copy() for tensor in tensors]
+        for tensor, gradient in zip(tensors, step, strict=True):
+            tensor.grad = gradient.copy()
+        call(answer, parameters, velocities, rate, momentum, changes=True, errors=STEP_ERRORS)
+        judge_lists(parameters, velocities, tensors)
+        if all(np.array_equal(tensor.data, old) for tensor, old in zip(tensors, before, strict=True)):
+            raise Wrong(
+                f"step {number}: the parameters have not changed",
+                "the function is empty; or it gives a new meaning to a local name, as `p = p - ...` does; "
+                "or it moves "
+                "by the old velocity, which is 0 at first",
+                "what has to change is the .data of each tensor, after its velocity",
+            )
+        for i, gradient in enumerate(step):
+            old = speed[i]
+            speed[i] = dtype(momentum) * old + gradient
+            expected[i] = expected[i] - dtype(rate) * speed[i]
+            given = f"Step {number}, parameter {i}, {np.dtype(dtype).name}:"
+            mistakes = step_mistakes(before[i], old, gradient, rate, momentum)
+            compare(given, tensors[i].data, expected[i], mistakes, 1e-6, "compute one parameter by hand")
+            judge_velocity(given, velocities[i], speed[i], old, rate)
+        if any(tensor.grad is not None for tensor in tensors):
+            raise Wrong(
+                "the step is right, but .grad is not None afterwards",
+                "backward() ADDS to .grad, so it has to be cleared after the step; None says that there is no "
+                "gradient, while zeros would say that there is one",
+                "what does the training loop of section 8 do last?",
+            )
+
+
+def judge_lists(parameters, velocities, tensors):
+    """Explain lists whose elements were replaced by other things."""
+    if any(mine is not given for mine, given in zip(parameters, tensors, strict=True)):
+        raise Wrong(
+            "the list `parameters` holds other tensors than before",
+            "parameters[i] = ... puts a new tensor into the list; the network's own weight never moves",
+            "keep the tensor, and change its .data",
+        )
+    if not all(isinstance(velocity, np.ndarray) for velocity in velocities):
+        kind = next(type(velocity).__name__ for velocity in velocities if not isinstance(velocity, np.ndarray))
+        raise Wrong(
+            f"a velocity has become a {kind}",
+            "velocities are arrays; arithmetic with a Tensor makes tensors",
+            "which of parameter, .data and .grad belongs into the velocity?",
+        )
+
+
+def judge_velocity(given, got, right, old, rate):
+    """Explain a velocity that was stored wrongly, though the parameter moved rightly."""
+    compare(
+        f"{given} the parameter is right, but the stored velocity is wrong:",
+        got,
+        right,
+        [
+            (
+                old,
+                "it is the old one",
+                "the new velocity was computed and not kept: `v = ...` changes the name v, not the list",
+                "which line stores into the list?",
+            ),
+            (
+                rate * right,
+                "it is smaller by the factor rate",
+                "the rate is in the velocity already; in the rule above it comes in when the parameter moves",
+                "write the two lines of the rule one below the other",
+            ),
+            (
+                -right,
+                "it has the other sign",
+                "the rule adds the gradient to the velocity, and then the parameter moves against the velocity",
+                "write the two lines of the rule one below the other",
+            ),
+        ],
+    )
+
+
+def step_mistakes(before, old, gradient, rate, momentum):
+    """What typical mistakes make of one parameter: `old` is the velocity before the step."""
+    rule = "write the two lines of the rule one below the other, and compare with yours"
+    speed = momentum * old + gradient
     mistakes = [
+        (before + rate * speed, "it went UP the slope", "the gradient points to where the loss grows", rule),
+        (before - speed, "the step is as long as the velocity", "the rate is missing", rule),
         (
-            before + rate * gradient,
-            "it went UP the slope",
-            "the gradient points to where the loss grows",
-            "subtract",
+            before,
+            "this parameter stays as it was",
+            "the loop ends too early, or skips it",
+            "where is your `return`?",
         ),
-        (before - gradient, "the step is as long as the gradient", "the rate is missing", "multiply by rate"),
-        (before, "this parameter stays as it was", "the loop ends too early", "is `return` inside the loop?"),
         (
-            before - rate * (1 - momentum) * gradient,
+            before - rate * momentum * (old + gradient),
+            "the gradient was multiplied by momentum, too",
+            "only the old velocity is multiplied by momentum; the gradient comes in full",
+            rule,
+        ),
+        (
+            before - rate * (momentum * old + (1 - momentum) * gradient),
             "the gradient was multiplied by (1 - momentum)",
             "that is a running mean, another rule than the one above",
-            "velocity = momentum * velocity + gradient",
+            rule,
         ),
+        (
+            before - momentum * (rate * old + gradient),
+            "rate and momentum are exchanged",
+            "they have other places",
+            rule,
+        ),
+        (
+            before - rate * rate * speed,
+            "the rate came in twice",
+            "once in the velocity, and once in the step",
+            rule,
+        ),
+        (
+            before - rate * (momentum * old + rate * gradient),
+            "the rate came in twice",
+            "once in the velocity, and once in the step",
+            rule,
+        ),
+        (
+            before - rate * (gradient + momentum * speed),
+            "this is Nesterov's rule",
+            "a good one, but another than the one above: the parameter moves by the velocity alone",
+            rule,
+        ),
+        (
+            before - rate * (momentum * old - gradient),
+            "it went UP the slope",
+            "the gradient was subtracted from the velocity, and the velocity from the parameter",
+            rule,
+        ),
+        (
+            before - rate * (momentum * old + abs(gradient)),
+            "the sign of the gradient was lost",
+            "it says in which direction the loss grows",
+            rule,
+        ),
+        (before - rate * old, "it moved by the old velocity", "first comes the new velocity, then the step", rule),
     ]
-    if number == 2:
-        mistakes.append(
+    if old.any():
+        mistakes += [
             (
                 before - rate * gradient,
                 "the second step knows nothing of the first",
-                "the new velocity was computed and not kept: `v = ...` in a loop changes the name v, not the list",
-                "velocities[i] = ...",
-            )
-        )
+                "the velocity was not kept, or the parameter moves by the gradient alone",
+                "`v = ...` in a loop changes the name v, not the list",
+            ),
+            (before - rate * (old + gradient), "the old velocity came in full", "momentum plays no part", rule),
+        ]
     return mistakes
 
 
-JUDGES = {"02.1": relu, "02.2": order_without_recursion, "02.3": tanh, "02.4": momentum_step}
+def matmul(answer):
+    rng = np.random.default_rng()
+    for dtype in (np.float64, np.float32):
+        for m, k, n in [(1, 2, 3), (4, 2, 3)]:
+            a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+            g = rng.normal(size=(m, n)).astype(dtype)
+            given = f"For ({m}, {k}) @ ({k}, {n})"
+            op, second = call(answer), call(answer)
+            try:
+                y = call(op.forward, a, b)
+                compare(f"{given}, forward:", y, a @ b, (), 1e-5)
+                call(second.forward, a + 1, b + 1)
+                shares = call(op.backward, g)
+            except Wrong as wrong:
+                if "ValueError" not in wrong.what:
+                    raise
+                raise Wrong(
+                    f"{given}, g of shape {g.shape}: {wrong.what}",
+                    "shapes do not fit: (m, k) @ (k, n) needs equal lengths in the middle",
+                    "write down the shapes of g, a and b, and those that the two gradients must have: which "
+                    "products "
+                    "are possible at all?",
+                ) from wrong
+            judge_tuple(shares, 2)
+            ones = np.ones_like(g)
+            for name, got, right, without_g, where in [
+                ("a", shares[0], g @ b.T, ones @ b.T, b),
+                ("b", shares[1], a.T @ g, a.T @ ones, a),
+            ]:
+                cut = where.reshape(where.shape[::-1])
+                mistakes = [
+                    (without_g, "g plays no part", "the incoming gradient is lost", "every output has its own g"),
+                    (
+                        right.T,
+                        "it is transposed",
+                        "a gradient has the shape of its input",
+                        "compare the two shapes",
+                    ),
+                    (
+                        right / len(g),
+                        "it was divided by the number of rows",
+                        "this is a mean",
+                        "the chain rule adds",
+                    ),
+                    (
+                        g @ cut if name == "a" else cut @ g,
+                        "the numbers are mixed up",
+                        "reshape does not transpose",
+                        ".T",
+                    ),
+                    (
+                        g @ (b + 1).T if name == "a" else (a + 1).T @ g,
+                        "it belongs to ANOTHER MatMul",
+                        "the inputs are kept where both objects share them",
+                        "where does each object keep its own things?",
+                    ),
+                ]
+                compare(f"{given}, backward, the gradient of {name}:", got, right, mistakes, 1e-5)
+    return "Two transposes, and every layer of every network has its gradient."
+
+
+JUDGES = {
+    "02.1": relu,
+    "02.2": order_without_recursion,
+    "02.3": tanh,
+    "02.4": momentum_step,
+    "02.5": matmul,
+}
 
 HINTS = {
     "02.1": [

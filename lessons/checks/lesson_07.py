@@ -206,7 +206,7 @@ def entry_mistakes(matrix, got, exact):
             )
         for y in places:
             for sign in (1, -1):
-                if abs(got[i] - turned * np.arccos(np.clip(sign * matrix[y], -1, 1))) < 1e-3:
+                if abs(abs(got[i]) - turned * np.arccos(np.clip(sign * matrix[y], -1, 1))) < 1e-3:
                     why = "an arc cosine knows no sign, and that entry holds more than this one angle"
                     yield got, f"{name} is the arc cosine of the entry {list(y)}", why, "np.arctan2 of two entries"
                 if abs(got[i] - turned * np.arcsin(np.clip(sign * matrix[y], -1, 1))) < 1e-3:
@@ -420,6 +420,8 @@ def _between_mistakes(a, b, degrees):
             yield scale * np.arctan2(s, cosine), "the sine is off", "the entries were added, not squared", "norm"
     euler = np.abs(matrix_to_euler(a) - matrix_to_euler(b))
     why = "errors of angles are not errors of heads: that is the point of this section"
+    for number in (np.sqrt((euler**2).sum()), euler.sum(), euler.max(), np.sqrt((euler**2).mean())):
+        yield number, "a distance of yaw, pitch and roll", why, "D = a.T @ b first"
     yield euler.mean(), "the mean difference of yaw, pitch and roll", why, "D = a.T @ b first"
 
 
@@ -448,6 +450,8 @@ def mirror_pose(answer):
                 why = "the columns are in another order: yaw, pitch, roll"
                 mistakes.append((wrong, "the columns changed places", why, "keep the order"))
         why = "a mirror exchanges left and right, it does not forget them"
+        added = poses + np.array([-1, 0, -1], dtype)
+        mistakes.append((added, "-1 was added", "a sign changes by multiplication", "*"))
         mistakes.append((np.abs(poses), "all signs are lost", why, "a minus, not an absolute value"))
         mistakes.append((poses[::-1], "the heads are in reverse order", "[::-1] is for pixels", "change signs"))
         mistakes.append(

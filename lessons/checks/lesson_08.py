@@ -279,8 +279,16 @@ def bce_from_logits(answer):
 
 
 def bce_mistakes(z, t, exact):
-    p, soft = 1 / (1 + np.exp(-z)), np.log1p(np.exp(-np.abs(z)))
+    p, soft, big = 1 / (1 + np.exp(-z)), np.log1p(np.exp(-np.abs(z))), np.maximum(z, 0)
     yield exact.mean(), "it is one number, the mean", "one loss for each element is asked for", "no mean, no sum"
+    yield (
+        np.minimum(z, 0) - z * t + soft,
+        "min(z, 0) stands where max(z, 0) belongs",
+        "which sign is large?",
+        "max",
+    )
+    yield big - z * t + np.log1p(-np.exp(-np.abs(z))), "log(1 - e^-|z|)", "1 + e^-z stands below p", "a plus"
+    yield big - z * t - soft, "the logarithm has the wrong sign", "at z = 0 the loss is log 2, above 0", "a plus"
     yield exact.sum(), "it is one number, the sum", "one loss for each element is asked for", "no mean, no sum"
     yield (
         np.maximum(z, 0) + z * t + soft,
@@ -324,7 +332,6 @@ def bce_mistakes(z, t, exact):
     yield (p - t) ** 2, "the squared error of p", "cross-entropy is asked for", "use the logarithms of the text"
     yield np.abs(p - t), "the difference of p and t", "that is its slope", "use the logarithms of the text"
     yield p - t, "the difference of p and t", "that is its slope", "use the logarithms of the text"
-    big = np.maximum(z, 0)
     yield (
         big - z * t + np.log1p(np.exp(np.abs(z))),
         "e^|z| stands where e^-|z| belongs",
@@ -492,6 +499,13 @@ def gradient_mistakes(scores, levels):
             "p is the sigmoid of ONE score",
             ("p belongs to a pair: the sigmoid of the difference"),
             "scores[:, None] - scores[None, :]",
+        )
+        apart = 1 / (1 + np.exp(-np.abs(z)))
+        yield (
+            factor * (apart - t).sum(axis=1) / pairs,
+            "sigmoid of |s_i - s_j|",
+            "the sign is the answer",
+            "no abs",
         )
         yield factor * (hard - t).sum(axis=1) / pairs, "p is 0 or 1", "p is a probability, sigmoid(z)", "sigmoid"
         yield factor * losses.sum(axis=1) / pairs, "sums of losses", "their slope is asked for: p - t", "p - t"

@@ -1,7 +1,8 @@
-# ruff: noqa: F811, F821  (the notebook defines the other names)
+# ruff: noqa: F811, F821, RET504  (the notebook defines the other names)
 """Typical wrong answers of lesson 2. A heading holds the exercise, and what check() must say about the cell."""
 
-# %% 02.1: the 5 is gone
+
+# %% 02.1: the 5 is gone: it overwrites what another use of `a` has pushed, as in section 3
 
 
 def relu(a):
@@ -14,7 +15,7 @@ def relu(a):
     return out
 
 
-# %% 02.1: multiply by out.grad
+# %% 02.1: the local derivative alone was added; the gradient that comes in plays no part
 
 
 def relu(a):
@@ -27,7 +28,7 @@ def relu(a):
     return out
 
 
-# %% 02.1: relu is flat
+# %% 02.1: a gradient passed where relu is flat; for a negative number the slope is 0
 
 
 def relu(a):
@@ -40,7 +41,7 @@ def relu(a):
     return out
 
 
-# %% 02.1: nothing was added
+# %% 02.1: it passes where a is negative, and is stopped where a is positive
 
 
 def relu(a):
@@ -52,7 +53,7 @@ def relu(a):
     return out
 
 
-# %% 02.1: leave the brackets away
+# %% 02.1: out.push = push() calls it at once, before there is a gradient, and stores the None it
 
 
 def relu(a):
@@ -65,14 +66,14 @@ def relu(a):
     return out
 
 
-# %% 02.1: it should return a Value
+# %% 02.1: the result has to carry on the graph, and a plain number cannot
 
 
 def relu(a):
     return max(a.data, 0.0)
 
 
-# %% 02.1: only through out.inputs
+# %% 02.1: the sort finds `a` only through out.inputs
 
 
 def relu(a):
@@ -85,14 +86,192 @@ def relu(a):
     return out
 
 
-# %% 02.2: RecursionError
+# %% 02.1: it multiplies by a.data, which is the value; the local derivative is the slope
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        a.grad += out.grad * a.data
+
+    out.push = push
+    return out
+
+
+# %% 02.1: (a) is only a in brackets; it is the comma that makes a tuple
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a))
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: relu has one input
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a, a))
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: push wrote into out.grad, but gradients flow from out to a
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        out.grad += a.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: this is the absolute value
+
+
+def relu(a):
+    out = Value(abs(a.data), (a,))
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: this is the smaller of a and 0
+
+
+def relu(a):
+    out = Value(min(a.data, 0.0), (a,))
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: `a` is a Value; the number that it holds is a.data
+
+
+def relu(a):
+    out = Value(max(a, 0.0), (a,))
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: the exercise is not done yet, or the last line computes the result but does not return it
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+
+    out.push = push
+
+
+# %% 02.1: a comparison is True or False, that is 1 or 0
+
+
+def relu(a):
+    out = Value(a.data > 0, (a,))
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: for a negative number the output is flat, so nothing must be added
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        a.grad += out.grad * (1.0 if a.data > 0 else 0.01)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: it was subtracted
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        a.grad -= out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: backward() calls every push once, in the right order; section 4 shows what happens
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+        a.push()
+
+    out.push = push
+    return out
+
+
+# %% 02.1: the gradient of out comes later, from what out goes into; whoever sets it adds something
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+    out.grad = 1.0
+
+    def push():
+        a.grad += out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: the output is a value of its own, with a gradient of its own; and `a` is still needed as
+
+
+def relu(a):
+    a.data = max(a.data, 0.0)
+    return a
+
+
+# %% 02.2: the function still calls itself (or one inside it does) once for each level of the graph;
 
 
 def order_without_recursion(output):
     return order_by_recursion(output)
 
 
-# %% 02.2: doubles at every level
+# %% 02.2: a value that is reached by several paths is visited again by each of them, so the work
 
 
 def order_without_recursion(output):
@@ -107,7 +286,7 @@ def order_without_recursion(output):
     return list(dict.fromkeys(order))
 
 
-# %% 02.2: written down at the first look
+# %% 02.2: the value was written down at the first look. In f(g(x)) + x the first look at x comes
 
 
 def order_without_recursion(output):
@@ -121,7 +300,7 @@ def order_without_recursion(output):
     return order[::-1]
 
 
-# %% 02.2: the wrong way round
+# %% 02.2: the order is the wrong way round; backward() reverses the list itself
 
 
 def order_without_recursion(output):
@@ -137,7 +316,7 @@ def order_without_recursion(output):
     return order[::-1]
 
 
-# %% 02.2: written down twice
+# %% 02.2: a value that was reached twice was written down twice, so it would push twice
 
 
 def order_without_recursion(output):
@@ -149,7 +328,7 @@ def order_without_recursion(output):
     return order[::-1]
 
 
-# %% 02.2: is the output itself in the list
+# %% 02.2: the output itself is not in the list
 
 
 def order_without_recursion(output):
@@ -165,7 +344,73 @@ def order_without_recursion(output):
     return order
 
 
-# %% 02.3: g does not matter
+# %% 02.2: x was marked as seen when it was put on the stack, by the short path; so the long path,
+
+
+def order_without_recursion(output):
+    order, seen, stack = [], {output}, [(output, False)]
+    while stack:
+        value, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(value)
+            continue
+        stack.append((value, True))
+        for source in value.inputs:
+            if source not in seen:
+                seen.add(source)
+                stack.append((source, False))
+    return order
+
+
+# %% 02.2: the order is the result, and only a list keeps one
+
+
+def order_without_recursion(output):
+    order, seen, stack = [], set(), [(output, False)]
+    while stack:
+        value, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(value)
+        elif value not in seen:
+            seen.add(value)
+            stack.append((value, True))
+            stack += [(source, False) for source in value.inputs]
+    return set(order)
+
+
+# %% 02.2: the values themselves are wanted, not pairs or names
+
+
+def order_without_recursion(output):
+    order, seen, stack = [], set(), [(output, False)]
+    while stack:
+        value, inputs_done = stack.pop()
+        if inputs_done:
+            order.append((value, True))
+        elif value not in seen:
+            seen.add(value)
+            stack.append((value, True))
+            stack += [(source, False) for source in value.inputs]
+    return order
+
+
+# %% 02.2: some were never reached, or never written down
+
+
+def order_without_recursion(output):
+    order, seen, stack = [], set(), [(output, False)]
+    while stack:
+        value, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(value)
+        elif value not in seen:
+            seen.add(value)
+            stack.append((value, True))
+            stack += [(source, False) for source in value.inputs[:1]]
+    return order
+
+
+# %% 02.3: the incoming gradient is lost
 
 
 class Tanh:
@@ -177,7 +422,7 @@ class Tanh:
         return (1 - self.y * self.y,)
 
 
-# %% 02.3: not the input x
+# %% 02.3: the formula needs the result y of forward, and nothing else
 
 
 class Tanh:
@@ -213,7 +458,7 @@ class Tanh:
         return (g * (1 - self.y),)
 
 
-# %% 02.3: ANOTHER Tanh
+# %% 02.3: y is kept where both objects share it, on the class or in a global
 
 
 class Tanh:
@@ -225,7 +470,7 @@ class Tanh:
         return (g * (1 - Tanh.y * Tanh.y),)
 
 
-# %% 02.3: the comma makes the tuple
+# %% 02.3: an operation returns one gradient for each input; a single one needs a comma, since (a)
 
 
 class Tanh:
@@ -237,7 +482,177 @@ class Tanh:
         return g * (1 - self.y * self.y)
 
 
-# %% 02.4: it went UP
+# %% 02.3: the sign of the square is wrong
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g * (1 + self.y * self.y),)
+
+
+# %% 02.3: g is the gradient that comes in, not the result
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (1 - g * g,)
+
+
+# %% 02.3: there is one gradient for each input of forward, no more and no fewer
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return g * (1 - self.y * self.y), None
+
+
+# %% 02.3: the function works in place: += or [...] = on an input, or a view of it, changes the
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        g *= 1 - self.y * self.y
+        return (g,)
+
+
+# %% 02.3: arithmetic with another dtype changes it, and nobody says so
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x.astype(np.float64))
+        return self.y
+
+    def backward(self, g):
+        return (g * (1 - self.y * self.y),)
+
+
+# %% 02.3: tanh was applied twice: y is tanh(x) already
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g * (1 - np.tanh(self.y) ** 2),)
+
+
+# %% 02.3: it was added; the chain rule multiplies
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g + (1 - self.y * self.y),)
+
+
+# %% 02.3: the exercise is not done yet, or the last line computes the result but does not return it
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+
+    def backward(self, g):
+        return (g * (1 - self.y * self.y),)
+
+
+# %% 02.3: forward kept nothing under this name where backward can find it
+
+
+class Tanh:
+    def forward(self, x):
+        y = np.tanh(x)
+        return y
+
+    def backward(self, g):
+        return (g * (1 - self.y * self.y),)
+
+
+# %% 02.3: math.tanh takes one number, this is an array
+
+
+class Tanh:
+    def forward(self, x):
+        import math
+
+        self.y = math.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g * (1 - self.y * self.y),)
+
+
+# %% 02.3: each element has its own gradient
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return ((g * (1 - self.y * self.y)).sum(),)
+
+
+# %% 02.3: the name is tanh
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.sin(x)
+        return self.y
+
+    def backward(self, g):
+        return (g * (1 - self.y * self.y),)
+
+
+# %% 02.3: this is the slope of the sigmoid
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g * self.y * (1 - self.y),)
+
+
+# %% 02.3: a minus too many, or the two sides of a difference are exchanged
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (-g * (1 - self.y * self.y),)
+
+
+# %% 02.4: the gradient points to where the loss grows
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -257,7 +672,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameter.grad = None
 
 
-# %% 02.4: knows nothing of the first
+# %% 02.4: the new velocity was computed and not kept: `v = ...` changes the name v, not the list
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -267,7 +682,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameter.grad = None
 
 
-# %% 02.4: (1 - momentum)
+# %% 02.4: that is a running mean, another rule than the one above
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -277,7 +692,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameter.grad = None
 
 
-# %% 02.4: still holds the old gradient
+# %% 02.4: backward() ADDS to .grad, so it has to be cleared after the step; None says that there is
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -286,7 +701,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameter.data = parameter.data - rate * velocities[i]
 
 
-# %% 02.4: the parameters have not changed
+# %% 02.4: the function is empty; or it gives a new meaning to a local name, as `p = p - ...` does;
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -295,7 +710,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         p = p - rate * v
 
 
-# %% 02.4: `return` inside the loop
+# %% 02.4: the loop ends too early, or skips it
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -305,3 +720,269 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameter.grad = None
         return True
     return False
+
+
+# %% 02.4: only the old velocity is multiplied by momentum; the gradient comes in full
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * (velocities[i] + parameters[i].grad)
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: parameters[i] = ... puts a new tensor into the list; the network's own weight never moves
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + parameters[i].grad
+        parameters[i] = parameters[i] - rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: the gradient was cleared before it was used, or was never there
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        parameters[i].grad = None
+        velocities[i] = momentum * velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+
+
+# %% 02.4: the rate is in the velocity already; in the rule above it comes in when the parameter
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + rate * parameters[i].grad
+        parameters[i].data = parameters[i].data - velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: once in the velocity, and once in the step
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + rate * parameters[i].grad
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: momentum plays no part
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: the velocity was not kept, or the parameter moves by the gradient alone
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - rate * parameters[i].grad
+        parameters[i].grad = None
+
+
+# %% 02.4: a good one, but another than the one above: the parameter moves by the velocity alone
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - rate * (parameters[i].grad + momentum * velocities[i])
+        parameters[i].grad = None
+
+
+# %% 02.4: a parameter is a Tensor; its array is its .data, and its gradient its .grad
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + parameters[i]
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: they have other places
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = rate * velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - momentum * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: arithmetic with another dtype changes it, and nobody says so
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = np.float64(momentum) * velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: it says in which direction the loss grows
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + abs(parameters[i].grad)
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: each parameter has a velocity of its own shape; two were mixed up
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    v = 0
+    for i in range(len(parameters)):
+        v = momentum * v + parameters[i].grad
+        velocities[i] = v
+        parameters[i].data = parameters[i].data - rate * v
+        parameters[i].grad = None
+
+
+# %% 02.5: shapes do not fit: (m, k) @ (k, n) needs equal lengths in the middle
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return g @ self.b, self.a @ g
+
+
+# %% 02.5: a gradient has the shape of its input
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return g @ self.b.T, g.T @ self.a
+
+
+# %% 02.5: an axis has another length, or is in another place
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return self.a.T @ g, g @ self.b.T
+
+
+# %% 02.5: the incoming gradient is lost
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        o = np.ones_like(g)
+        return o @ self.b.T, self.a.T @ o
+
+
+# %% 02.5: there is one gradient for each input of forward, no more and no fewer
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return (g @ self.b.T,)
+
+
+# %% 02.5: reshape does not transpose
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return (g @ self.b.reshape(self.b.shape[::-1])), self.a.reshape(self.a.shape[::-1]) @ g
+
+
+# %% 02.5: the inputs are kept where both objects share them
+
+
+class MatMul:
+    def forward(self, a, b):
+        MatMul.a, MatMul.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return g @ self.b.T, self.a.T @ g
+
+
+# %% 02.5: an operation returns one gradient for each input; a single one needs a comma, since (a)
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return [g @ self.b.T, self.a.T @ g]
+
+
+# %% 02.5: the function works in place: += or [...] = on an input, or a view of it, changes the
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        self.a *= 2
+        return a @ b / 2
+
+    def backward(self, g):
+        return g @ self.b.T, self.a.T @ g
+
+
+# %% 02.5: the numbers are right, but an axis of length 1 is too many or missing
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return (g @ self.b.T).sum(axis=0), (self.a.T @ g).sum(axis=1)
+
+
+# %% 02.5: this is a mean
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return g @ self.b.T, self.a.T @ g / len(g)

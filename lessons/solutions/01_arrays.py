@@ -43,3 +43,13 @@ def fade(images):
     xp = array_module(images)
     factors = xp.linspace(1, 0.5, images.shape[2], dtype=images.dtype)
     return images * factors[:, None]
+
+
+# %% 01.6
+# Challenge 01.6
+
+
+def mosaic(images, columns):
+    n, height, width, channels = images.shape
+    grid = images.reshape(n // columns, columns, height, width, channels)
+    return grid.transpose(0, 2, 1, 3, 4).reshape(n // columns * height, columns * width, channels)
