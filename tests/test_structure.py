@@ -40,9 +40,9 @@ BUDGETS = {  # code lines: no blanks, comments, docstrings
     "quicker ways, without the emulator": (("fast", "ways"), 1100),
     # 4400 in the design of issue 10. What its faults.md asked for is 750 lines more: BIWI, real data of any form,
     # pictures that are known again, locks, resuming elsewhere, a front door, weights to start from. Issue 11 added
-    # 150: poses as cameras meet them, the rotation as target, robustness. Issue 13 added 107: lessons from the
+    # 150: poses as cameras meet them, the rotation as target, robustness. Issue 13 added 106: lessons from the
     # command line, Tensor.graph().
-    "the package without heads": (None, 5457),
+    "the package without heads": (None, 5456),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 MOST_TOKENS, MOST_TOKENS_OF_A_FILE = 12, 13.5  # a code line, in the mean
