@@ -656,8 +656,9 @@ right.legend()
 plt.show()
 
 # %% [markdown]
-# Without momentum the ball falls to the floor of the ravine and then creeps. With it, the small slopes along the
-# floor add up. It overshoots, turns, and arrives. That is your optimizer, on your gradients.
+# Without momentum the ball falls to the floor of the ravine and then creeps. With it, the ball swings from wall to
+# wall at first; but along the floor the small slopes add up, and it arrives. That is your optimizer, if it is
+# green.
 #
 # ### Challenge 02.5: a layer's gradient
 #

@@ -360,11 +360,6 @@ print(f"error of gradcheck {np.abs(by_library - truth).max():.0e}")
 # Now we act as our own enemy. `ForgetfulSquare` was the first of six operations. Here are the others: four have
 # a bug that somebody has really made, and in the last one only the sample is bad. Read them before you guess.
 
-# %%
-# Predict
-my_ones = None  # your guess, a number: how many of the six does a check with a seed of ones judge rightly?
-my_library = None  # your guess, a number: and how many does tinyhpe's check_op stop?
-
 
 # %%
 def two_matrices(rng):
@@ -427,6 +422,11 @@ class KinkedSample(Op):  # nothing wrong here, but the sample lies on the kink
     def backward(self, xp, g):
         return (g * self.mask,)
 
+
+# %%
+# Predict
+my_ones = None  # your guess, a number: how many of the six does a check with a seed of ones judge rightly?
+my_library = None  # your guess, a number: and how many does tinyhpe's check_op stop?
 
 # %%
 planted = [ForgetfulSquare, TwistedMatMul, DoubledExp, AddBias, DriftingScale, KinkedSample]
@@ -558,7 +558,7 @@ check.reveal(my_ones, sum(judges["seed of ones"](op_class) in truth[op_class] fo
 
 # %% [markdown]
 # Your checks catch what ones cannot. Only the library's sees the drifting dtype and the bad sample. The last row
-# is red all along: nobody who looks at gradients alone can see it. Hang it beside your desk.
+# is red all along: nobody who looks at gradients alone can see it. Hang the picture beside your desk.
 #
 # ### Exercise 03.4: repair an operation
 #

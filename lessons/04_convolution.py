@@ -19,9 +19,9 @@
 # pixels, it takes about a second. The library needs hundreds of times less. Both do exactly the same 42
 # million multiplications. **Where does the second go?**
 #
-# In this lesson you write the layer four times, each time faster, until yours is the library's. Then you
-# write its way back, and let the check of lesson 3 judge it. At the end your convolution computes what
-# the shipped network sees first when it looks at a head.
+# In this lesson you write the layer anew, twice, until yours is the library's. Then you write its way
+# back, and let the check of lesson 3 judge it. At the end your convolution computes what the shipped
+# network sees first when it looks at a head.
 
 # %%
 import inspect
@@ -176,9 +176,10 @@ conv_by_taps = check("04.2", conv_by_taps)
 # of lesson 1.
 
 # %%
-windows = np.lib.stride_tricks.sliding_window_view(pad(small, 1), (3, 3), axis=(1, 2))
+padded = pad(small, 1)
+windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
 print("small", small.shape, "with padding 1, windows", windows.shape)
-print("same memory as the padded image:", np.shares_memory(windows, windows.base))
+print("same memory as the padded image:", np.shares_memory(windows, padded))
 print("weights", kernels.shape, "as columns", kernels.reshape(-1, 4).shape)
 
 # %% [markdown]
@@ -269,8 +270,9 @@ plt.show()
 # `@` decides once, and then a library tuned by experts for decades (BLAS) multiplies. That is why all of
 # deep learning tries to say everything as a product of matrices.
 #
-# The price is memory: a pixel stands in nine rows, so the matrix is nine times as large as the image. The
-# quicker ways in `tinyhpe/fast` build it piece by piece.
+# The price is memory: a pixel stands in nine rows, so the matrix is nine times as large as the image. Taps
+# need no such matrix, so they can keep up with it, or win, where memory is slow. The library's quicker ways
+# (`tinyhpe/fast`) build the matrix piece by piece.
 #
 # ## 6. The way back
 #

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import tinyhpe
+from checks.relations import explain_values, same
 
 UNKNOWN = "this is none of the mistakes that this check knows"
 
@@ -20,8 +21,17 @@ class Case(SimpleNamespace):
     """What the function was given, what came out, what should have: inputs, got, expected."""
 
     def __repr__(self):
-        parts = [f"input {number}: {value!r}" for number, value in enumerate(self.inputs or ())]
-        return "\n".join([*parts, f"got: {self.got!r}", f"expected: {self.expected!r}"])
+        parts = [(f"input {number}", value) for number, value in enumerate(self.inputs or ())]
+        return "\n".join(
+            f"{name}: {shown(value)}" for name, value in [*parts, ("got", self.got), ("expected", self.expected)]
+        )
+
+
+def shown(value):
+    """An array with its dtype and shape, in four digits; other things as they are."""
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    return f"{value.dtype} {value.shape}\n{np.array2string(value, precision=4, suppress_small=True)}"
 
 
 case = Case(inputs=None, got=None, expected=None)  # of the last call; check.case is a copy when it fails
@@ -123,15 +133,6 @@ def explain(error, errors=()):
     )
 
 
-def same(got, expected, tolerance=1e-6):
-    """Whether two arrays agree in shape and, relative to the largest value, in content."""
-    got, expected = np.asarray(got), np.asarray(expected)
-    if got.shape != expected.shape or got.dtype.kind not in "biufc":
-        return False
-    scale = max(1.0, float(np.abs(expected).max(initial=0)))
-    return bool((np.abs(got.astype(complex) - expected) <= tolerance * scale).all())  # a NaN is not the same
-
-
 def compare(
     given,
     got,
@@ -212,38 +213,10 @@ def judge_shape(given, got, expected, tolerance):
 
 
 def judge_values(given, got, expected, tolerance, hint):
-    """Explain wrong values of the right shape by what is wrong anywhere: NaN, a sign, a factor, a constant."""
-    if not np.isfinite(got).all():
-        raise Wrong(
-            f"{given} {int((~np.isfinite(got)).sum())} of {got.size} values are NaN or infinite",
-            "somewhere 0 is divided by 0, or a logarithm or root is taken of what has none, or numbers overflow",
-            "print the largest and smallest value after every line",
-        )
-    for number, given_array in enumerate(case.inputs or ()):
-        if isinstance(given_array, np.ndarray) and same(got, given_array, tolerance):
-            raise Wrong(
-                f"{given} the result has the values of input {number}, unchanged",
-                "the work is done on a copy, or on another name, and the input is returned",
-                "which name holds the result on your last line?",
-            )
-    if not got.any() and expected.any():
-        raise Wrong(
-            f"{given} every value is 0", "nothing was stored, or a factor is 0", "print what is stored where"
-        )
-    if np.any(expected) and same(-got, expected, tolerance):
-        raise Wrong(
-            f"{given} every value has the wrong sign",
-            "a minus too many, or the two sides of a difference are exchanged",
-            "look at one value: should it be above or below 0?",
-        )
-    if expected.size > 1 and np.all(np.abs(expected) > 1e-9):
-        ratio = float(np.median((got / expected).real))
-        if ratio and same(got, ratio * expected, tolerance):
-            raise Wrong(
-                f"{given} every value is {ratio:.6g} times what it should be",
-                "a constant factor is wrong: a division or a multiplication is missing, or is one too many",
-                f"where does a {max(ratio, 1 / ratio, key=abs):.6g} come from in your code?",
-            )
+    """Explain wrong values of the right shape."""
+    if found := explain_values(got, expected, case.inputs or (), tolerance):
+        what, why, try_this = found
+        raise Wrong(f"{given} {what}", why, try_this)
     place = np.unravel_index(np.abs(got.astype(complex) - expected).argmax(), expected.shape)
     where = f"at {[int(i) for i in place]} " if expected.shape else ""
     raise Wrong(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from checks.judging import Wrong, call, compare
+from checks.judging import Wrong, call, compare, same
 from checks.pretend_gpu import PretendArray, pretend_gpu
 
 
@@ -95,8 +95,9 @@ def brighten_mistakes(image, amount, wide, right):
 
 def centre(answer):
     rng = np.random.default_rng()
-    for count, dtype in [(2, np.float32), (3, np.float32), (4, np.float32)]:
-        images = (rng.uniform(size=(count, 5, 6, 3)) * rng.uniform(0.2, 1, (count, 1, 1, 1))).astype(dtype)
+    for count, height, width in [(2, 2, 4), (3, 5, 6), (4, 5, 6)]:
+        images = rng.uniform(size=(count, height, width, 3)) * rng.uniform(0.2, 1, (count, 1, 1, 1))
+        images = images.astype(np.float32)
         images[..., 0] += 0.2  # so that channels have different means
         means = images.mean(axis=(1, 2, 3), keepdims=True)
         mistakes = centre_mistakes(images, means)
@@ -288,6 +289,7 @@ def sum_to_mistakes(wishes, shape, axes, front):
         "every wish counts fully: where one value is repeated, add",
         "which function adds?",
     )
+    times = ("this is the product of the wishes", "wishes of the same value add up", "which function adds?")
     picked = ("the first of the repeated values was taken", "all of them count", "sum over the axis")
     most = ("this is the largest wish", "all of them count", "sum over the axis")
     first = wishes[(0,) * front]
@@ -295,6 +297,7 @@ def sum_to_mistakes(wishes, shape, axes, front):
     mistakes = [
         (wishes.mean(axis=axes).reshape(shape), *mean),
         (wishes.max(axis=axes).reshape(shape), *most),
+        (wishes.prod(axis=axes).reshape(shape), *times),
         (np.asarray(first), *picked),
         (wishes.sum(axis=tuple(range(front))), *PARTLY),
         (wishes.sum(axis=tuple(i + front for i, n in enumerate(shape) if n == 1), keepdims=True), *PARTLY),
@@ -329,6 +332,7 @@ def fade(answer):
         except Wrong as wrong:
             raise fade_error(wrong, images.shape) from wrong
         name = np.dtype(dtype).name
+        judge_factors(got, images, factors)
         tolerance = 10 * np.finfo(dtype).eps
         compare(f"On the CPU, in {name}:", got, right, fade_mistakes(images, factors), tolerance, rough=1e-6)
         with pretend_gpu():
@@ -349,6 +353,23 @@ def fade(answer):
                 )
         compare("On the pretend GPU", got.get(), right, (), tolerance)
     return "One function, any device."
+
+
+def judge_factors(got, images, factors):
+    """Explain factors that are the same in every column, but not the right ones (nor those of a known mistake)."""
+    if not isinstance(got, np.ndarray) or got.shape != images.shape or got.dtype.kind != "f":
+        return
+    found = got / images
+    columns = found[0, 0, :, 0]
+    if not same(found, np.broadcast_to(columns[:, None], found.shape), 1e-5) or same(columns, factors, 1e-5):
+        return
+    if any(same(got, mistake[0], 1e-5) for mistake in fade_mistakes(images, factors)):
+        return
+    raise Wrong(
+        f"for {len(factors)} columns the factors are {', '.join(f'{f:.3g}' for f in columns)}",
+        "they do not fall from 1 to 0.5 in equal steps",
+        "print your factors: the first, the last, and their differences",
+    )
 
 
 def fade_error(wrong, shape):

@@ -24,6 +24,7 @@ def pushes_too_early():
 
 def relu(answer):
     Value = answer.__globals__["Value"]  # the notebook's own, so that its operators work
+    added = {}
     for data in (2.5, -3.5):
         a = Value(data, name="a")
         a.grad, a.push = START, pushes_too_early
@@ -34,36 +35,99 @@ def relu(answer):
                 "the result has to carry on the graph, and a plain number cannot",
                 "how does __mul__ make what it returns?",
             )
-        if out is a:
+        if out is a or a.data != data:
             raise Wrong(
-                f"for a = {data:g} relu returns `a` itself",
+                f"for a = {data:g} "
+                + ("relu returns `a` itself" if out is a else f"a.data has become {a.data:g}"),
                 "the output is a value of its own, with a gradient of its own; and `a` is still needed as it was",
                 "how does __mul__ make what it returns?",
             )
-        if not isinstance(out.inputs, (tuple, list)) or list(map(id, out.inputs)) != [id(a)]:
+        if not isinstance(out.inputs, (tuple, list)) or [value is a for value in out.inputs].count(True) != 1:
             judge_inputs(out.inputs, Value)
         judge_value(out.data, data)
-        if out.grad != 0:
-            raise Wrong(
-                f"out.grad is {out.grad} before anything was pushed; it should be 0",
-                "the gradient of out comes later, from what out goes into; whoever sets it adds something untrue",
-                "leave out.grad alone when you make out",
-            )
-        if not callable(out.push):
-            raise Wrong(
-                "out.push is not a function",
-                "out.push = push() calls it at once, before there is a gradient, and stores the None it returns",
-                "what is the difference between a function and a call of it?",
-            )
-        out.grad = INCOMING
-        try:
-            out.push()
-        except Wrong:
-            raise
-        except Exception as error:
-            raise explain(error) from error
-        judge_push(data, a.grad, out.grad)
+        added[data] = push(out, a)
+    judge_gradients(*added.values())
     return "It bends, it adds to what is there, and it multiplies by what comes in."
+
+
+def push(out, a):
+    """Push once, and return what became of a.grad, with START taken off."""
+    if out.grad != 0:
+        raise Wrong(
+            f"out.grad is {out.grad} before anything was pushed; it should be 0",
+            "the gradient of out comes later, from what out goes into; whoever sets it adds something untrue",
+            "leave out.grad alone when you make out",
+        )
+    if not callable(out.push):
+        raise Wrong(
+            "out.push is not a function",
+            "out.push = push() calls it at once, before there is a gradient, and stores the None it returns",
+            "what is the difference between a function and a call of it?",
+        )
+    out.grad = INCOMING
+    try:
+        out.push()
+    except Wrong:
+        raise
+    except Exception as error:
+        raise explain(
+            error, [("argument", "push is called without arguments", "what does backward() call?")]
+        ) from error
+    if out.grad != INCOMING:
+        raise Wrong(
+            f"out.grad was {INCOMING} and is {out.grad:g} after push",
+            "push wrote into out.grad, but gradients flow from out to a",
+            "which of the two is given, and which one is to be changed?",
+        )
+    return round(a.grad - START, 9)
+
+
+def judge_gradients(positive, negative):
+    """Explain wrong gradients: what push added to a.grad for a = 2.5 and for a = -3.5."""
+    case.got, case.expected = (positive, negative), (INCOMING, 0.0)
+    if case.got == case.expected:
+        return
+    what = (
+        f"out.grad is {INCOMING}, and a.grad was {START:g} already. push added {positive:g} for a = 2.5 "
+        f"and {negative:g} for a = -3.5; it should add {INCOMING:g} and 0"
+    )
+    chain = "the chain rule: (what comes in) * (local derivative), added to what is there"
+    lost = round(INCOMING - START, 9)
+    value = (
+        "it multiplies by a value; the local derivative is the slope",
+        "what is the slope of relu for a = 2.5, and for a = -3.5?",
+    )
+    mistakes = {
+        (lost, -START): (
+            "what was there is gone: it overwrites what another use of `a` has pushed, as in section 3",
+            "what does section 3 say about a value that is used twice?",
+        ),
+        (1.0, 0.0): ("the local derivative alone was added; the gradient that comes in plays no part", chain),
+        (2.5 * INCOMING, -3.5 * INCOMING): value,
+        (2.5 * INCOMING, 0.0): value,
+        (INCOMING, INCOMING): (
+            "a gradient passed where relu is flat; for a negative number the slope is 0",
+            chain,
+        ),
+        (-INCOMING, 0.0): ("it was subtracted", chain),
+        (0.0, INCOMING): ("it passes where a is negative, and is stopped where a is positive", "draw relu"),
+        (0.0, 0.0): (
+            "push is not attached to out; or out.grad was read before push was called, when it was still 0; "
+            "or a local "
+            "name was changed, or a number returned, in place of a.grad",
+            "a closure reads out.grad when it runs. How does __mul__ attach its push, and what does it change?",
+        ),
+    }
+    mistakes[0.0, -START] = mistakes[INCOMING, -START] = mistakes[lost, lost] = mistakes[lost, -START]
+    multiplied = round(START * INCOMING - START, 9)
+    mistakes[multiplied, -START] = ("a.grad is multiplied; gradients of several uses are added up", chain)
+    known = mistakes.get((positive, negative))
+    if known is None and positive == INCOMING:
+        known = (
+            "for a negative number the output is flat, so nothing must be added, and nothing taken away",
+            chain,
+        )
+    raise Wrong(what, *(known or ("the local derivative is neither 1 nor 0", chain)))
 
 
 def judge_inputs(inputs, Value):
@@ -90,63 +154,6 @@ def judge_value(got, data):
     }
     why = mistakes.get(float(got), ("the value is wrong, whatever push does", "the larger of a.data and 0"))
     raise Wrong(f"for a = {data:g} out.data is {got!r}; it should be {right:g}", *why)
-
-
-def judge_push(data, grad, out_grad):
-    """Explain a wrong gradient: `grad` started as START, and INCOMING * slope was to be added."""
-    slope = float(data > 0)
-    expected = START + INCOMING * slope
-    case.got, case.expected = grad, expected
-    if abs(grad - expected) < 1e-9 and out_grad == INCOMING:
-        return
-    what = (
-        f"a.data is {data:g}, a.grad was {START:g} already, out.grad is {INCOMING}. After push, a.grad is "
-        f"{grad:g}; it should be {expected:g}"
-    )
-    if out_grad != INCOMING:
-        raise Wrong(
-            f"{what}; and out.grad has become {out_grad:g}",
-            "push wrote into out.grad, but gradients flow from out to a",
-            "which of the two is given, and which one is to be changed?",
-        )
-    chain = "the chain rule: (what comes in) * (local derivative), added to what is there"
-    mistakes = [
-        (
-            INCOMING * slope,
-            "the 5 is gone: it overwrites what another use of `a` has pushed, as in section 3",
-            "what does section 3 say about a value that is used twice?",
-        ),
-        (START + slope, "the local derivative alone was added; the gradient that comes in plays no part", chain),
-        (
-            START + INCOMING * data,
-            "it multiplies by a.data, which is the value; the local derivative is the slope",
-            chain,
-        ),
-        (
-            START + INCOMING * max(data, 0.0),
-            "it multiplies by the value of relu; the local derivative is the slope",
-            chain,
-        ),
-        (START + INCOMING, "a gradient passed where relu is flat; for a negative number the slope is 0", chain),
-        (START - INCOMING * slope, "it was subtracted", chain),
-        (
-            START + INCOMING * (data < 0),
-            "it passes where a is negative, and is stopped where a is positive",
-            "compare",
-        ),
-        (
-            START,
-            "nothing was added: push is not attached to out; or out.grad was read before push was called, "
-            "when it was still 0; or a local name was changed in place of a.grad",
-            "a closure reads out.grad when it runs. How does __mul__ attach its push, and what does it change?",
-        ),
-    ]
-    for wrong, why, hint in mistakes:
-        if abs(grad - wrong) < 1e-9:
-            raise Wrong(what, why, hint)
-    if not slope:
-        raise Wrong(what, "for a negative number the output is flat, so nothing must be added", chain)
-    raise Wrong(what, "the local derivative is neither 1 nor 0", chain)
 
 
 class Watched:
@@ -337,6 +344,18 @@ def tanh_mistakes(x, other, g):
             "which letter is y in your code?",
         ),
         (g * (1 - g * g), "g * (1 - g * g)", "g is the gradient that comes in, not the result", "which is y?"),
+        (y, "y itself", "y is the value, not the slope, and g plays no part", "the text above states the slope"),
+        (
+            g * (1 - 2 * y),
+            "g * (1 - 2 * y)",
+            "the square of y is y * y, not 2 * y",
+            "the text above states the slope",
+        ),
+        (-2 * g * y, "-2 * g * y", "1 - y * y was differentiated once more; it is the slope already", chain),
+        (g / (1 - y * y), "g / (1 - y * y)", "it was divided; the chain rule multiplies", chain),
+        (x * (1 - y * y), "x * (1 - y * y)", "the input is in place of the gradient that comes in", chain),
+        (g / np.cosh(y) ** 2, "g / cosh(y) ** 2", "y is tanh(x) already; the formula has x there", kept),
+        (g * np.cosh(y) ** 2, "g * cosh(y) ** 2", "y is tanh(x) already; and the slope is never above 1", kept),
         (g * y, "g * y", "y is the value, not the slope", "the text above states the slope"),
         (g * (1 - y), "g * (1 - y)", "the square is missing", "the text above states the slope"),
         (g * (1 + y * y), "g * (1 + y * y)", "the sign of the square is wrong", "the text above states the slope"),
@@ -537,6 +556,14 @@ def step_mistakes(before, old, gradient, rate, momentum):
             "it says in which direction the loss grows",
             rule,
         ),
+        (-rate * speed, "the parameter itself is lost", "the step is to be subtracted from the parameter", rule),
+        (before - speed / rate, "the velocity was divided by the rate", "a small rate means small steps", rule),
+        (
+            before - rate * (speed + gradient),
+            "the gradient came in twice",
+            "once in the velocity, once in the step",
+            rule,
+        ),
         (before - rate * old, "it moved by the old velocity", "first comes the new velocity, then the step", rule),
     ]
     if old.any():
@@ -555,7 +582,7 @@ def step_mistakes(before, old, gradient, rate, momentum):
 def matmul(answer):
     rng = np.random.default_rng()
     for dtype in (np.float64, np.float32):
-        for m, k, n in [(1, 2, 3), (4, 2, 3)]:
+        for m, k, n in [(3, 2, 4), (2, 5, 3)]:
             a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
             g = rng.normal(size=(m, n)).astype(dtype)
             given = f"For ({m}, {k}) @ ({k}, {n})"

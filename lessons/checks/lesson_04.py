@@ -94,6 +94,42 @@ MISCOUNTS = [  # what it gives, why, hint
         "it rounds to the nearest; a half of a window more does not fit",
         "round down",
     ),
+    *(
+        (
+            miscount,
+            "the kernel's own length is forgotten: its first pixel cannot stand on the last pixel of the row",
+            "how many places can the FIRST pixel of the kernel take, with stride 1?",
+        )
+        for miscount in (lambda n, k, s, p: -(-(n + 2 * p) // s), lambda n, k, s, p: (n + 2 * p - 1) // s + 1)
+    ),
+    *(
+        (
+            lambda n, k, s, p, border=border: (n - k) // s + 1 + border * p,
+            "the padding is added to the number of windows, after the division",
+            "the border makes the row longer, before any window is counted",
+        )
+        for border in (1, 2)
+    ),
+    (
+        lambda n, k, s, p: n + 2 * p - k // s + 1,
+        "the division reaches only the kernel: // comes before + and -",
+        "put brackets round the way that the kernel can move",
+    ),
+    (
+        lambda n, k, s, p: (n + 2 * p - k) // (s + 1),
+        "the division is by stride + 1",
+        "the 1 is a window, the first one; it is no part of a step",
+    ),
+    (
+        lambda n, k, s, p: (n + 2 * p + k) // s + 1,
+        "the kernel makes the row longer; it should leave less room",
+        "how many places can the FIRST pixel of the kernel take, with stride 1?",
+    ),
+    (
+        lambda n, k, s, p: (n + 2 * p - s) // k + 1,
+        "kernel and stride are exchanged",
+        "by how many pixels does the kernel move from one window to the next?",
+    ),
     (lambda n, k, s, p: n + 2 * p, "that is the length of the padded row", "where can a kernel begin in it?"),
 ]
 
@@ -103,7 +139,24 @@ def explain_length(what, cases, answers):
     for miscount, why, hint in MISCOUNTS:
         if answers == [miscount(*settings) for settings in cases]:
             return Wrong(what, why, hint)
-    return Wrong(what, UNKNOWN, "draw this row with its border, and lay the kernel on it, window by window")
+    draw = "draw this row with its border, and lay the kernel on it, window by window"
+    excess = [got - (n + 2 * p - k) // s - 1 for (n, k, s, p), got in zip(cases, answers, strict=True)]
+    wrong = [settings for settings, more in zip(cases, excess, strict=True) if more]
+    for why, found in [
+        ("the last window is missing where it ends just at the end of the row", set(excess) == {0, -1}),
+        ("a window that sticks out is counted", set(excess) == {0, 1}),
+        ("it is wrong only where there is padding", all(p for _, _, _, p in wrong)),
+        ("it is wrong only where the stride is more than 1", all(s > 1 for _, _, s, _ in wrong)),
+        ("it is wrong only where the kernel is longer than 1", all(k > 1 for _, k, _, _ in wrong)),
+        (
+            "it counts too many nearly everywhere: what makes room is counted twice, or the kernel not",
+            min(excess) >= 0,
+        ),
+        ("it counts too few: something takes away room, or windows, that are there", max(excess) <= 0),
+    ]:
+        if found:
+            return Wrong(what, why, draw)
+    return Wrong(what, UNKNOWN, draw)
 
 
 # -------------------------------------------------------------------------------- what the answers must equal
@@ -224,6 +277,37 @@ def conv_by_taps(answer):
                 "range(k) counts from 0 to k - 1 by itself",
             ),
             (
+                convolve(x, weight, stride, padding, [(a, b) for a, b in every if a and b]),
+                "the first row and the first column of the kernel are missing",
+                "the loops begin too late",
+                "range(k) counts from 0 to k - 1 by itself",
+            ),
+            (
+                convolve(x, weight[-np.arange(k)][:, -np.arange(k)], stride, padding),
+                "the kernel is read backwards, from tap 0 to the last one and down",
+                "an index of -a counts from the end, but -0 is 0",
+                "tap (a, b) meets weight[a, b]",
+            ),
+            (
+                convolve(x, weight, 1, padding)[:, : right.shape[1], : right.shape[2]],
+                "these are the first windows of stride 1",
+                "the slices begin and end where they should or not, but they have no step",
+                "a slice can have a step: [start:end:step]",
+            ),
+            (
+                sum(
+                    pad(x, padding)[:, a * stride :, b * stride :][:, : right.shape[1], : right.shape[2]]
+                    @ weight[a, b]
+                    if a * stride + right.shape[1] <= x.shape[1] + 2 * padding
+                    and b * stride + right.shape[2] <= x.shape[2] + 2 * padding
+                    else np.zeros_like(right)
+                    for a, b in every
+                ),
+                "the taps lie `stride` pixels apart, and the windows side by side",
+                "the stride moves windows; the pixels of one window are neighbours",
+                "start at a, and take every stride-th row from there",
+            ),
+            (
                 convolve(x, weight, stride, padding, [(a, a) for a in range(k)]),
                 "only the taps (0, 0), (1, 1), ... are in it",
                 "one loop for both directions walks along the diagonal",
@@ -314,6 +398,16 @@ def im2col(answer):
                 "photo, row and column of the window first",
             ),
         ]
+        if k == 3:  # as many as there are channels
+            across = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))[:, ::stride, ::stride]
+            mistakes.append(
+                (
+                    rows(across, (0, 1, 2, 4, 5, 3)) if across.size % right.shape[1] == 0 else right,
+                    "the windows lie across columns and channels",
+                    "the two axes to slide along are the image's rows and columns",
+                    "number the axes of x from 0: photo, row, column, channel",
+                )
+            )
         if padding:
             edge = pad(x, padding, mode="edge")
             edge = np.lib.stride_tricks.sliding_window_view(edge, (k, k), axis=(1, 2))[:, ::stride, ::stride]
@@ -431,6 +525,12 @@ def col2im(answer):
                 "tap (a, b): a moves the slice down",
             ),
             (
+                spread(np.moveaxis(d_rows.reshape(k * k, len(d_rows), 3), 0, 1).reshape(d_rows.shape), *geometry),
+                "the rows are read as if the taps came first, then the windows",
+                "reshape cuts numbers in the order in which they lie; a row is one window",
+                "photo, row and column of the window come first: (N, H_out, W_out, k, k, C)",
+            ),
+            (
                 spread(d_rows[:, ::-1], *geometry)[..., ::-1],
                 "each window is turned by 180 degrees",
                 "tap (a, b) went to the other end of its window",
@@ -449,6 +549,12 @@ def col2im(answer):
                 f"{given} what fell on the border is lost in the wrong place",
                 "the windows were laid on an image without a border, so they lie `padding` too far right and down",
                 "collect in an array of zeros WITH a border, and cut the border off at the end",
+            )
+        if np.size(got) == 0:
+            raise Wrong(
+                f"{given} the result is empty, {np.shape(got)}",
+                "with padding 0 a slice that ends at -0 ends at 0",
+                "count the end from the start: padding + how many rows?",
             )
         if np.any(right) and not np.any(got):
             raise Wrong(
@@ -506,6 +612,21 @@ def gradient_of_x(answer):
                 "the kernel is transposed",
                 "turning by 180 degrees is another thing than exchanging down and across",
                 "a kernel turned by 180 degrees reads from the last number to the first",
+            ),
+            (
+                convolve(g, weight[::-1, ::-1, ::-1, ::-1].swapaxes(2, 3), 1, border),
+                "the channels are turned round, too",
+                "only down and across are directions; a channel stays the channel that it is",
+                "turn two axes of weight, not four",
+            ),
+            *(
+                (
+                    convolve(g, np.rot90(swapped, turns), 1, border),
+                    "the kernel is turned by 90 degrees",
+                    "a half turn is needed: the way back walks the other way, down AND across",
+                    "which weight took x[i] into y[i], and which into y[i - 1]?",
+                )
+                for turns in (1, 3)
             ),
             *(
                 (

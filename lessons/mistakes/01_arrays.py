@@ -73,6 +73,37 @@ def brighten(image, amount):
     return np.clip(image.astype(np.int16), 0, 255).astype(np.uint8)
 
 
+# %% 01.1: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+
+
+def brighten(image, amount):
+    wide = image.astype(np.float32) + amount
+    return (255 * (wide - wide.min()) / (wide.max() - wide.min())).astype(np.uint8)
+
+
+# %% 01.1: they are cut off at a wrong border
+
+
+def brighten(image, amount):
+    return np.clip(image.astype(np.int16) + amount, 0, 254).astype(np.uint8)
+
+
+# %% 01.1: the kind is right and the value is not; with arrays, most often two shapes do not fit
+
+
+def brighten(image, amount):
+    for i in range(len(image)):
+        image[i] = min(255, image[i] + amount)
+    return image
+
+
+# %% 01.1: one number was computed for the whole array, or everything was cut off at the same border
+
+
+def brighten(image, amount):
+    return (np.clip(image / 255 + amount, 0, 1) * 255).astype(np.uint8)
+
+
 # %% 01.2: the means do not line up with the photos: shapes are aligned at the right
 
 
@@ -201,6 +232,30 @@ def centre(images):
     return images - images.min(axis=(1, 2, 3), keepdims=True)
 
 
+# %% 01.2: what is added to or subtracted from the input has the wrong sign, or a wrong factor, such
+
+
+def centre(images):
+    return images - images.sum(axis=(1, 2, 3), keepdims=True)
+
+
+# %% 01.2: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+
+
+def centre(images):
+    m = [i.mean() for i in images]
+    for k in m:
+        out = images - k
+    return out
+
+
+# %% 01.2: an absolute value or a square was taken
+
+
+def centre(images):
+    return abs(images - images.mean(axis=(1, 2, 3), keepdims=True))
+
+
 # %% 01.3: reshape does not move axes: it cuts the same row of numbers into other pieces, and
 
 
@@ -285,6 +340,34 @@ def from_torch(images):
     return images.transpose(0, 2, 3, 1)[:, ::-1]
 
 
+# %% 01.3: axes, rows or elements are in another order: a transpose, a reshape or an index is wrong
+
+
+def from_torch(images):
+    return images.transpose(0, 3, 2, 1).reshape(images.shape[0], images.shape[2], images.shape[3], images.shape[1])
+
+
+# %% 01.3: whole numbers have no room for what stands behind the point
+
+
+def from_torch(images):
+    return (images.transpose(0, 2, 3, 1) * 255).astype(np.uint8)
+
+
+# %% 01.3: an axis has another length, or is in another place
+
+
+def from_torch(images):
+    return np.rot90(images.transpose(0, 2, 3, 1), axes=(1, 2))
+
+
+# %% 01.3: the answer is to be one array
+
+
+def from_torch(images):
+    return [i.transpose(1, 2, 0) for i in images]
+
+
 # %% 01.4: two kinds of axes are to be summed: those that `shape` does not have (they are in front),
 
 
@@ -349,6 +432,35 @@ def sum_to(wishes, shape):
 def sum_to(wishes, shape):
     m = wishes.ndim - len(shape)
     return wishes.sum(axis=[*range(m), *[m + i for i, n in enumerate(shape) if n == 1]]).reshape(shape)
+
+
+# %% 01.4: an axis does not exist, or is in the tuple twice
+
+
+def sum_to(wishes, shape):
+    return wishes.sum(axis=tuple(range(wishes.ndim - len(shape) + 1)))
+
+
+# %% 01.4: the kind is right and the value is not; with arrays, most often two shapes do not fit
+
+
+def sum_to(wishes, shape):
+    return np.broadcast_to(wishes, shape)
+
+
+# %% 01.4: nothing was stored, or a factor is 0
+
+
+def sum_to(wishes, shape):
+    return np.zeros(shape)
+
+
+# %% 01.4: wishes of the same value add up
+
+
+def sum_to(wishes, shape):
+    m = wishes.ndim - len(shape)
+    return wishes.prod(axis=(*range(m), *[m + i for i, n in enumerate(shape) if n == 1])).reshape(shape)
 
 
 # %% 01.5: a NumPy array met an array on the GPU: np.linspace (or np.ones, np.asarray, ...) makes
@@ -477,6 +589,22 @@ def fade(images):
     return images * images.dtype.type(0.5)
 
 
+# %% 01.5: they do not fall from 1 to 0.5 in equal steps
+
+
+def fade(images):
+    xp = array_module(images)
+    return images * xp.linspace(0, 0.5, images.shape[2], dtype=images.dtype)[:, None]
+
+
+# %% 01.5: an axis is lost
+
+
+def fade(images):
+    xp = array_module(images)
+    return xp.linspace(1, 0.5, images.shape[2], dtype=images.dtype)[:, None]
+
+
 # %% 01.6: reshape alone cuts one row of numbers into other pieces: a row of the mosaic holds a
 
 
@@ -560,3 +688,40 @@ def mosaic(images, columns):
 
 def mosaic(images, columns):
     return np.concatenate(list(images[:columns]), axis=1)
+
+
+# %% 01.6: axes, rows or elements are in another order: a transpose, a reshape or an index is wrong
+
+
+def mosaic(images, columns):
+    n, h, w, c = images.shape
+    return np.hstack(list(images)).reshape(n // columns * h, columns * w, c)
+
+
+# %% 01.6: the function works in place: += or [...] = on an input, or a view of it, changes the
+
+
+def mosaic(images, columns):
+    n, h, w, c = images.shape
+    images.shape = (n // columns * h, columns * w, c)
+    return images
+
+
+# %% 01.6: the kind is right and the value is not; with arrays, most often two shapes do not fit
+
+
+def mosaic(images, columns):
+    n, h, w, c = images.shape
+    out = np.zeros((n // columns * h, columns * w, c), images.dtype)
+    for i in range(n):
+        r, k = i // columns, i % columns
+        out[r * w : (r + 1) * w, k * h : (k + 1) * h] = images[i]
+    return out
+
+
+# %% 01.6: nothing was stored, or a factor is 0
+
+
+def mosaic(images, columns):
+    n, h, w, c = images.shape
+    return np.zeros((n // columns * h, columns * w, c), images.dtype)

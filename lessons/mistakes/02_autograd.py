@@ -2,7 +2,7 @@
 """Typical wrong answers of lesson 2. A heading holds the exercise, and what check() must say about the cell."""
 
 
-# %% 02.1: the 5 is gone: it overwrites what another use of `a` has pushed, as in section 3
+# %% 02.1: what was there is gone: it overwrites what another use of `a` has pushed, as in section 3
 
 
 def relu(a):
@@ -41,7 +41,7 @@ def relu(a):
     return out
 
 
-# %% 02.1: it passes where a is negative, and is stopped where a is positive
+# %% 02.1: push is not attached to out; or out.grad was read before push was called, when it was
 
 
 def relu(a):
@@ -86,7 +86,7 @@ def relu(a):
     return out
 
 
-# %% 02.1: it multiplies by a.data, which is the value; the local derivative is the slope
+# %% 02.1: it multiplies by a value; the local derivative is the slope
 
 
 def relu(a):
@@ -202,7 +202,7 @@ def relu(a):
     return out
 
 
-# %% 02.1: for a negative number the output is flat, so nothing must be added
+# %% 02.1: for a negative number the output is flat, so nothing must be added, and nothing taken
 
 
 def relu(a):
@@ -262,6 +262,58 @@ def relu(a):
 def relu(a):
     a.data = max(a.data, 0.0)
     return a
+
+
+# %% 02.1: it passes where a is negative, and is stopped where a is positive
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        a.grad += out.grad * (out.data <= 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: a.grad is multiplied; gradients of several uses are added up
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        a.grad *= out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: the local derivative is neither 1 nor 0
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        a.grad += 2 * out.grad * (a.data > 0)
+
+    out.push = push
+    return out
+
+
+# %% 02.1: push is called without arguments
+
+
+def relu(a):
+    out = Value(max(a.data, 0.0), (a,))
+
+    def push():
+        pass
+
+    out.push = lambda g: None
+    return out
 
 
 # %% 02.2: the function still calls itself (or one inside it does) once for each level of the graph;
@@ -410,6 +462,38 @@ def order_without_recursion(output):
     return order
 
 
+# %% 02.2: the loop ended, or the function returned, too early; or not all inputs were put on the
+
+
+def order_without_recursion(output):
+    order, seen, stack = [], set(), [(output, True)]
+    while stack:
+        value, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(value)
+        elif value not in seen:
+            seen.add(value)
+            stack.append((value, True))
+            stack += [(source, False) for source in value.inputs]
+    return order
+
+
+# %% 02.2: a function got something of another kind, or another number of arguments, than it takes
+
+
+def order_without_recursion(output):
+    order, seen, stack = [], set(), [output]
+    while stack:
+        value, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(value)
+        elif value not in seen:
+            seen.add(value)
+            stack.append((value, True))
+            stack += [(source, False) for source in value.inputs]
+    return order
+
+
 # %% 02.3: the incoming gradient is lost
 
 
@@ -543,7 +627,7 @@ class Tanh:
         return (g * (1 - self.y * self.y),)
 
 
-# %% 02.3: tanh was applied twice: y is tanh(x) already
+# %% 02.3: y is tanh(x) already; the formula has x there
 
 
 class Tanh:
@@ -650,6 +734,115 @@ class Tanh:
 
     def backward(self, g):
         return (-g * (1 - self.y * self.y),)
+
+
+# %% 02.3: y is tanh(x) already; and the slope is never above 1
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g * np.cosh(self.y) ** 2,)
+
+
+# %% 02.3: the input is in place of the gradient that comes in
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        self.g = x
+        return self.y
+
+    def backward(self, g):
+        return (self.g * (1 - self.y * self.y),)
+
+
+# %% 02.3: it was divided; the chain rule multiplies
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g / (1 - self.y * self.y),)
+
+
+# %% 02.3: the square of y is y * y, not 2 * y
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g * (1 - 2 * self.y),)
+
+
+# %% 02.3: 1 - y * y was differentiated once more; it is the slope already
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (-2 * g * self.y,)
+
+
+# %% 02.3: y is the value, not the slope, and g plays no part
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (self.y,)
+
+
+# %% 02.3: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g * (1 - self.y * self.y) / g.size,)
+
+
+# %% 02.3: the answer is to be one array
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return (self.y,)
+
+    def backward(self, g):
+        return (g * (1 - self.y * self.y),)
+
+
+# %% 02.3: the work is done on a copy, or on another name, and the input is returned; or nothing is
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        return (g,)
 
 
 # %% 02.4: the gradient points to where the loss grows
@@ -854,6 +1047,47 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].grad = None
 
 
+# %% 02.4: they are cut off at a wrong border
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = (1 - momentum) * velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: the step is to be subtracted from the parameter
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + parameters[i].grad
+        parameters[i].data = -rate * velocities[i]
+        parameters[i].grad = None
+
+
+# %% 02.4: a small rate means small steps
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - velocities[i] / rate
+        parameters[i].grad = None
+
+
+# %% 02.4: once in the velocity, once in the step
+
+
+def momentum_step(parameters, velocities, rate, momentum):
+    for i in range(len(parameters)):
+        velocities[i] = momentum * velocities[i] + parameters[i].grad
+        parameters[i].data = parameters[i].data - rate * velocities[i]
+        parameters[i].data = parameters[i].data - rate * parameters[i].grad
+        parameters[i].grad = None
+
+
 # %% 02.5: shapes do not fit: (m, k) @ (k, n) needs equal lengths in the middle
 
 
@@ -964,7 +1198,7 @@ class MatMul:
         return g @ self.b.T, self.a.T @ g
 
 
-# %% 02.5: the numbers are right, but an axis of length 1 is too many or missing
+# %% 02.5: an axis is lost
 
 
 class MatMul:
@@ -986,3 +1220,39 @@ class MatMul:
 
     def backward(self, g):
         return g @ self.b.T, self.a.T @ g / len(g)
+
+
+# %% 02.5: the answer is to be one array
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return g @ self.b.T, None
+
+
+# %% 02.5: a minus too many, or the two sides of a difference are exchanged
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return -(g @ self.b.T), -(self.a.T @ g)
+
+
+# %% 02.5: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+
+
+class MatMul:
+    def forward(self, a, b):
+        self.a, self.b = a, b
+        return a @ b
+
+    def backward(self, g):
+        return g @ self.b.T * 2, self.a.T @ g

@@ -89,7 +89,7 @@ def slopes(function, x, cotangent, h=1e-5):
         result[place] = ((cotangent * function(up)).sum() - (cotangent * function(down)).sum()) / (2 * h)
 
 
-# %% 03.1: the function uses a cotangent of its own, not the one that it is given
+# %% 03.1: a constant factor is wrong: a division or a multiplication is missing, or is one too many
 
 
 def slopes(function, x, cotangent, h=1e-5):
@@ -195,7 +195,7 @@ def slopes(function, x, cotangent, h=1e-5):
     return result
 
 
-# %% 03.1: the numbers are right, but an axis of length 1 is too many or missing
+# %% 03.1: the numbers are right and in the right order, but cut into another shape
 
 
 def slopes(function, x, cotangent, h=1e-5):
@@ -208,7 +208,7 @@ def slopes(function, x, cotangent, h=1e-5):
     return np.array(result)
 
 
-# %% 03.1: the whole array was nudged, not one element
+# %% 03.1: the whole array was nudged, not one element; or each slope was added to the whole result
 
 
 def slopes(function, x, cotangent, h=1e-5):
@@ -245,6 +245,71 @@ def slopes(function, x, cotangent, h=1e-5):
         down[place] *= 1 - h
         result[place] = ((cotangent * function(up)).sum() - (cotangent * function(down)).sum()) / (2 * h)
     return result
+
+
+# %% 03.1: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+
+
+def slopes(function, x, cotangent, h=1e-5):
+    result = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[place] += h
+        down[place] -= h
+        result[place] = (cotangent * (function(up) - function(down)) / (2 * h))[0, 0]
+    return result
+
+
+# %% 03.1: an array or list is asked for an element that it does not have
+
+
+def slopes(function, x, cotangent, h=1e-5):
+    result = np.empty(cotangent.shape)
+    for place in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[place] += h
+        down[place] -= h
+        result[place] = ((cotangent * function(up)).sum() - (cotangent * function(down)).sum()) / (2 * h)
+    return result
+
+
+# %% 03.1: an absolute value was taken
+
+
+def slopes(function, x, cotangent, h=1e-5):
+    result = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[place] += h
+        down[place] -= h
+        result[place] = ((abs(cotangent) * function(up)).sum() - (abs(cotangent) * function(down)).sum()) / (2 * h)
+    return result
+
+
+# %% 03.1: an axis is lost
+
+
+def slopes(function, x, cotangent, h=1e-5):
+    result = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[place] += h
+        down[place] -= h
+        result[place] = ((cotangent * function(up)).sum() - (cotangent * function(down)).sum()) / (2 * h)
+    return result.sum()
+
+
+# %% 03.1: the numbers are right, but the axes are in another order
+
+
+def slopes(function, x, cotangent, h=1e-5):
+    result = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[place] += h
+        down[place] -= h
+        result[place] = ((cotangent * function(up)).sum() - (cotangent * function(down)).sum()) / (2 * h)
+    return result.T
 
 
 # %% 03.2: an array of float64 has no room
@@ -332,7 +397,7 @@ def complex_slopes(function, x, cotangent, h=1e-20):
     return result
 
 
-# %% 03.2: the whole array was nudged, not one element
+# %% 03.2: the whole array was nudged, not one element; or each slope was added to the whole result
 
 
 def complex_slopes(function, x, cotangent, h=1e-20):
@@ -377,6 +442,54 @@ def complex_slopes(function, x, cotangent, h=1e-20):
         moved = x.astype(complex)
         moved[place] = 1j * h
         result[place] = (cotangent * function(moved)).sum().imag / h
+    return result
+
+
+# %% 03.2: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+
+
+def complex_slopes(function, x, cotangent, h=1e-20):
+    result = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        moved = x.astype(complex)
+        moved[place] += 1j * h
+        result[place] = (cotangent * function(moved)).imag[0, 0] / h
+    return result
+
+
+# %% 03.2: the nudge was h * x, not h
+
+
+def complex_slopes(function, x, cotangent, h=1e-20):
+    result = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        moved = x.astype(complex)
+        moved[place] += 1j * h * x[place]
+        result[place] = (cotangent * function(moved)).sum().imag / h
+    return result
+
+
+# %% 03.2: it came in twice
+
+
+def complex_slopes(function, x, cotangent, h=1e-20):
+    result = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        moved = x.astype(complex)
+        moved[place] += 1j * h
+        result[place] = (cotangent * cotangent * function(moved)).sum().imag / h
+    return result
+
+
+# %% 03.2: an absolute value was taken
+
+
+def complex_slopes(function, x, cotangent, h=1e-20):
+    result = np.empty(x.shape)
+    for place in np.ndindex(x.shape):
+        moved = x.astype(complex)
+        moved[place] += 1j * h
+        result[place] = abs((cotangent * function(moved)).sum().imag) / h
     return result
 
 
@@ -666,6 +779,75 @@ def is_kink(function, x, h=1e-3):
     left = (function(x) - function(x - h)) / h
     right = (function(x + h) - function(x)) / h
     return abs(left - right) > 0.1 * (abs(left) + abs(right))
+
+
+# %% 03.3: a smooth curve that bends strongly; with half the step the difference halves
+
+
+def is_kink(function, x, h=1e-3):
+    def difference(h):
+        return abs((function(x + h) - 2 * function(x) + function(x - h)) / h)
+
+    return difference(h) > 0.01
+
+
+# %% 03.3: a smooth curve: its difference of slopes halves with h, since it is the bend times h
+
+
+def is_kink(function, x, h=1e-3):
+    def difference(h):
+        return abs((function(x + h) - 2 * function(x) + function(x - h)) / h)
+
+    return difference(h) > 1e-6
+
+
+# %% 03.3: True or False is asked for
+
+
+def is_kink(function, x, h=1e-3):
+    left = (function(x) - function(x - h)) / h
+    right = (function(x + h) - function(x)) / h
+    return right - left
+
+
+# %% 03.3: slope 0 to the left, slope 1 to the right
+
+
+def is_kink(function, x, h=1e-3):
+    def difference(h):
+        return abs((function(x + h) - 2 * function(x) + function(x - h)) / h)
+
+    return not (difference(h / 2) > 0.75 * difference(h) and difference(h / 2) > 1e-6)
+
+
+# %% 03.3: a smooth curve: its difference of slopes halves with h, since it is the bend times h
+
+
+def is_kink(function, x, h=1e-3):
+    def difference(h):
+        return abs((function(x + h) - 2 * function(x) + function(x - h)) / h)
+
+    return difference(h / 2) > 0.25 * difference(h) and difference(h / 2) > 1e-6
+
+
+# %% 03.3: the kink is faint, but halving the step does not shrink the difference
+
+
+def is_kink(function, x, h=1e-3):
+    def difference(h):
+        return abs((function(x + h) - 2 * function(x) + function(x - h)) / h)
+
+    return difference(h / 2) > 0.75 * difference(h) and difference(h / 2) > 1e-1
+
+
+# %% 03.3: slope 0 to the left, slope 1 to the right
+
+
+def is_kink(function, x, h=1e-3):
+    def difference(h):
+        return abs((function(x + h) - 2 * function(x) + function(x - h)) / h)
+
+    return (function(x + h) - function(x - h)) / (2 * h) == 0
 
 
 # %% 03.4: this is how each output depends on its OWN input. But a larger input also makes the sum
@@ -1018,6 +1200,117 @@ class Softmax(Op):
         return (self.y * (1 - self.y),)
 
 
+# %% 03.4: the other outputs count by g_i * y_i, each of them
+
+
+class Softmax(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        e = xp.exp(x)
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, xp, g):
+        return (g * self.y * (1 - self.y) - self.y * self.y,)
+
+
+# %% 03.4: s appears once, in the difference
+
+
+class Softmax(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        e = xp.exp(x)
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, xp, g):
+        s = (g * self.y).sum(axis=1, keepdims=True)
+        return (self.y * (g - s) * s,)
+
+
+# %% 03.4: one factor y too many in the sum
+
+
+class Softmax(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        e = xp.exp(x)
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, xp, g):
+        s = (g * self.y * self.y).sum(axis=1, keepdims=True)
+        return (self.y * (g - s),)
+
+
+# %% 03.4: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+
+
+class Softmax(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        e = xp.exp(x)
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, xp, g):
+        s = (g * self.y).sum(axis=1, keepdims=True)
+        return (self.y * (g - s) / 2,)
+
+
+# %% 03.4: the factor y is missing in the first term
+
+
+class Softmax(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        e = xp.exp(x)
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, xp, g):
+        s = (g * self.y).sum(axis=1, keepdims=True)
+        return (g - self.y * s,)
+
+
+# %% 03.4: the outputs of a ROW share a sum
+
+
+class Softmax(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        e = xp.exp(x)
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, xp, g):
+        s = (g * self.y).sum(axis=-2, keepdims=True)
+        return (self.y * (g - s),)
+
+
+# %% 03.4: the exercise is not done yet, or the last line computes the result but does not return it
+
+
+class Softmax(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        e = xp.exp(x)
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, xp, g):
+        s = (g * self.y).sum(axis=1, keepdims=True)
+        self.result = self.y * (g - s)
+
+
 # %% 03.5: exp of 800 is more than a float holds, and exp of -1600 is 0, whose logarithm is
 
 
@@ -1048,7 +1341,7 @@ class LogSumExp(Op):
         return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
 
 
-# %% 03.5: the numbers are right, but an axis of length 1 is too many or missing
+# %% 03.5: an axis is lost
 
 
 class LogSumExp(Op):
@@ -1248,3 +1541,152 @@ class LogSumExp(Op):
 
     def backward(self, xp, g):
         return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
+
+
+# %% 03.5: it is to come back once
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return xp.log(self.e.sum(axis=1)) + 2 * top[:, 0]
+
+    def backward(self, xp, g):
+        return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
+
+
+# %% 03.5: the sum is wanted
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return xp.log(self.e.mean(axis=1)) + top[:, 0]
+
+    def backward(self, xp, g):
+        return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
+
+
+# %% 03.5: it comes before the largest value
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return self.e.sum(axis=1) + top[:, 0]
+
+    def backward(self, xp, g):
+        return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
+
+
+# %% 03.5: what was taken out inside is added outside
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return xp.log(self.e.sum(axis=1)) - top[:, 0]
+
+    def backward(self, xp, g):
+        return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
+
+
+# %% 03.5: there is an axis too many
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return self.e / self.e.sum(axis=1, keepdims=True)
+
+    def backward(self, xp, g):
+        return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
+
+
+# %% 03.5: that is the slope of the maximum; every value has a share in the sum of exponentials
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return xp.log(self.e.sum(axis=1)) + top[:, 0]
+
+    def backward(self, xp, g):
+        return (g[:, None] * (self.e == 1),)
+
+
+# %% 03.5: x appears only as exp(x)
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return xp.log(self.e.sum(axis=1)) + top[:, 0]
+
+    def backward(self, xp, g):
+        return (g[:, None] * xp.log(self.e),)
+
+
+# %% 03.5: one number was computed for the whole array, or everything was cut off at the same border
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        self.e = xp.exp(xp.minimum(x, 700))
+        return xp.log(self.e.sum(axis=1))
+
+    def backward(self, xp, g):
+        return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
+
+
+# %% 03.5: that is the slope of a plain sum; the exponential and the logarithm have slopes, too
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return xp.log(self.e.sum(axis=1)) + top[:, 0]
+
+    def backward(self, xp, g):
+        return (g[:, None] * xp.ones_like(self.e),)
+
+
+# %% 03.5: g has one number for each row, and a row gets its own
+
+
+class LogSumExp(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        top = x.max(axis=1, keepdims=True)
+        self.e = xp.exp(x - top)
+        return xp.log(self.e.sum(axis=1)) + top[:, 0]
+
+    def backward(self, xp, g):
+        return (g.sum() * self.e / self.e.sum(axis=1, keepdims=True),)

@@ -78,6 +78,41 @@ def output_length(length, kernel, stride, padding):
     return (length + 2 * padding) // kernel
 
 
+# %% 04.1: the kernel's own length is forgotten
+
+
+def output_length(length, kernel, stride, padding):
+    return len(range(0, length + 2 * padding, stride))
+
+
+# %% 04.1: the division is by stride + 1
+
+
+def output_length(length, kernel, stride, padding):
+    return (length + 2 * padding - kernel) // (stride + 1)
+
+
+# %% 04.1: kernel and stride are exchanged
+
+
+def output_length(length, kernel, stride, padding):
+    return (length + 2 * padding - stride) // kernel + 1
+
+
+# %% 04.1: is added to the number of windows
+
+
+def output_length(length, kernel, stride, padding):
+    return (length - kernel) // stride + 1 + 2 * padding
+
+
+# %% 04.1: the division reaches only the kernel
+
+
+def output_length(length, kernel, stride, padding):
+    return length + 2 * padding - kernel // stride + 1
+
+
 # %% 04.2: turned by 180 degrees
 
 
@@ -378,7 +413,7 @@ def im2col(x, k, stride=1, padding=0):
     return windows.reshape(-1, k * k * x.shape[3])
 
 
-# %% 04.3: an axis has another length
+# %% 04.3: across columns and channels
 
 
 def im2col(x, k, stride=1, padding=0):
@@ -619,3 +654,17 @@ def gradient_of_x(g, weight, padding):
 def gradient_of_x(g, weight, padding):
     turned = weight[::-1, ::-1].swapaxes(2, 3)
     return conv(g, turned, padding=padding - len(weight) + 1)
+
+
+# %% 04.5: turned by 90 degrees
+
+
+def gradient_of_x(g, weight, padding):
+    return conv(g, np.rot90(weight).swapaxes(2, 3), padding=len(weight) - 1 - padding)
+
+
+# %% 04.5: the channels are turned round, too
+
+
+def gradient_of_x(g, weight, padding):
+    return conv(g, weight[::-1, ::-1, ::-1, ::-1].swapaxes(2, 3), padding=len(weight) - 1 - padding)
