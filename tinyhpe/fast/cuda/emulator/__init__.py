@@ -162,7 +162,9 @@ def build(code, counted=False):
         raise InputError(f"cannot write {folder}: {error}; name another with TINYHPE_CACHE") from error
     unfinished = library.with_suffix(f".{os.getpid()}")  # complete, or not there
     settings = os.environ | dict.fromkeys(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"], str(zig_cache))
-    result = subprocess.run([*command, "-o", unfinished], input=code, text=True, capture_output=True, env=settings)
+    settings["LC_ALL"] = "C"  # messages in English, and in ASCII
+    command += ["-o", str(unfinished)]
+    result = subprocess.run(command, input=code, encoding="utf-8", capture_output=True, env=settings)
     if result.returncode != 0:
         raise KernelError(f"kernels.cu does not compile:\n{result.stderr}")
     unfinished.replace(library)
