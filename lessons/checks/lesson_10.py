@@ -87,6 +87,11 @@ def wrong_places(expected, blocks, threads):
 
 def tile_race(source):
     """The cause of a race between tiles."""
+    if "__shared__" not in source:
+        return (
+            "two threads write one place, or a variable is read before it has a value",
+            "which place does each thread write? Which value does each variable begin with?",
+        )
     if "__syncthreads" not in source:
         return "there is no barrier at all", "who reads what another thread has written? There all must wait"
     loops = list(re.finditer(r"\b(for|while)\b", source))
@@ -231,6 +236,30 @@ def tree(answer):
                 "= replaces what a thread has, instead of adding to it",
                 "which operator adds?",
             ),
+            (
+                expected / threads,
+                "it is the mean",
+                "a sum is asked for",
+                "nothing is divided here",
+            ),
+            (
+                expected * threads + BEFORE,
+                "the sum is there many times over",
+                "all threads of a block add its sum to the result",
+                "which of them shall write, and with which operator?",
+            ),
+            (
+                expected + (blocks * threads - n) * (np.arange(blocks) == blocks - 1),
+                "each thread without a number has added 1",
+                "threads beyond n put in something that is not 0",
+                "which number changes no sum?",
+            ),
+            (
+                each_half(part),
+                "some numbers are added more than once",
+                "the distance goes down by 1; it is to be halved",
+                "write down the distances for a block of 8",
+            ),
             (np.trunc(part).sum(axis=1), "decimals are cut off", "the shared array is of int", "float part[256]"),
             (
                 np.where(np.arange(blocks * threads).reshape(blocks, threads) < n, part[0], 0).sum(axis=1),
@@ -261,6 +290,14 @@ def tree(answer):
     return "Eight steps for 256 numbers, and nobody reads too early."
 
 
+def each_half(part):
+    """The sums of rows where the distance goes down by 1 each time."""
+    part = part.copy()
+    for half in range(part.shape[1] // 2, 0, -1):
+        part[:, :half] += part[:, half : 2 * half]
+    return part[:, 0]
+
+
 def judge_nan(given, source, got, full):
     """Explain NaN in a sum."""
     what = f"{given} the sums are {got}"
@@ -287,6 +324,12 @@ def cross_entropies(scores, levels, ties=0.5):
     z = scores[:, None].astype(np.float64) - scores[None, :]
     target = np.where(levels[:, None] > levels, 1.0, np.where(levels[:, None] == levels, ties, 0.0))
     return z, target, np.maximum(z, 0) - z * target + np.log1p(np.exp(-abs(z)))
+
+
+def k_is_i(losses, threads):
+    """The sums where place k in a tile is left out for i = k, instead of partner i."""
+    i, j = np.indices(losses.shape)
+    return np.where(j % threads == i, 0, losses).sum(axis=1).astype(np.float32)
 
 
 def pair_cases(lengths):
@@ -370,6 +413,54 @@ def judge_pairs(source, cases):
                 "partners before i are missing",
                 "j begins behind i, so every pair is seen from one side",
                 "each i has n - 1 partners",
+            ),
+            (
+                summed(np.maximum(z, 0) + z * target + np.log1p(np.exp(-abs(z)))),
+                "z times the target is added",
+                "a sign of the formula is wrong",
+                "compare sign by sign with the formula",
+            ),
+            (
+                summed(np.maximum(z, 0) - z * target + np.logaddexp(0, abs(z))),
+                "the exponential is that of |z|",
+                "a minus is missing in the exponential",
+                "the exponent is never above 0",
+            ),
+            (
+                summed(np.maximum(z, 0) - z * target + np.logaddexp(0, -z)),
+                "the exponential is that of -z",
+                "the absolute value is missing in the exponential",
+                "the exponent is never above 0, whatever the sign of z",
+            ),
+            (
+                summed(np.maximum(z, 0) - z * target - abs(z)),
+                "the logarithm is that of the exponential alone",
+                "logf stands where log1pf belongs: the 1 is missing",
+                "log1pf(u) is log(1 + u)",
+            ),
+            (
+                summed(np.maximum(np.trunc(z), 0) - np.trunc(z) * target + np.log1p(np.exp(-abs(np.trunc(z))))),
+                "decimals of the differences are cut off",
+                "z, or a score, went through an int",
+                "look at the type of each variable",
+            ),
+            (
+                np.append(BEFORE + expected.sum(), np.full(n - 1, BEFORE)),
+                "all are added up in the first place",
+                "all threads write to the same place",
+                "each head has a place of its own",
+            ),
+            (
+                summed(losses, (np.arange(n) % threads != np.arange(n)[:, None] % threads)),
+                "a partner is left out in each tile",
+                "the place in the tile is compared, not the number of the partner",
+                "which j is it that stands at place k of this tile?",
+            ),
+            (
+                k_is_i(losses, threads),
+                "partners are left out, or an image is paired with itself",
+                "the place in the tile is compared with i, not the number of the partner",
+                "which j is it that stands at place k of this tile?",
             ),
             (
                 expected / np.float32(n - 1),

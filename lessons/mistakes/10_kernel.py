@@ -499,6 +499,82 @@ def tree_kernel():
     """
 
 
+# %% 10.2: a sum is asked for
+
+
+def tree_kernel():
+    return """
+    extern "C" __global__ void tree_sum(const float* x, float* sums, int n) {
+        __shared__ float part[256];
+        int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+        part[t] = i < n ? x[i] : 0.0f;
+        __syncthreads();
+        for (int half = blockDim.x / 2; half > 0; half /= 2) {
+            if (t < half) part[t] += part[t + half];
+            __syncthreads();
+        }
+        if (t == 0) sums[blockIdx.x] = part[0] / blockDim.x;
+    }
+    """
+
+
+# %% 10.2: all threads of a block add its sum
+
+
+def tree_kernel():
+    return """
+    extern "C" __global__ void tree_sum(const float* x, float* sums, int n) {
+        __shared__ float part[256];
+        int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+        part[t] = i < n ? x[i] : 0.0f;
+        __syncthreads();
+        for (int half = blockDim.x / 2; half > 0; half /= 2) {
+            if (t < half) part[t] += part[t + half];
+            __syncthreads();
+        }
+        sums[blockIdx.x] += part[0];
+    }
+    """
+
+
+# %% 10.2: threads beyond n put in something that is not 0
+
+
+def tree_kernel():
+    return """
+    extern "C" __global__ void tree_sum(const float* x, float* sums, int n) {
+        __shared__ float part[256];
+        int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+        part[t] = i < n ? x[i] : 1.0f;
+        __syncthreads();
+        for (int half = blockDim.x / 2; half > 0; half /= 2) {
+            if (t < half) part[t] += part[t + half];
+            __syncthreads();
+        }
+        if (t == 0) sums[blockIdx.x] = part[0];
+    }
+    """
+
+
+# %% 10.2: the distance goes down by 1
+
+
+def tree_kernel():
+    return """
+    extern "C" __global__ void tree_sum(const float* x, float* sums, int n) {
+        __shared__ float part[256];
+        int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+        part[t] = i < n ? x[i] : 0.0f;
+        __syncthreads();
+        for (int half = blockDim.x / 2; half > 0; half--) {
+            if (t < half) part[t] += part[t + half];
+            __syncthreads();
+        }
+        if (t == 0) sums[blockIdx.x] = part[0];
+    }
+    """
+
+
 # %% 10.3: there is no bounds check
 
 
@@ -851,6 +927,146 @@ def pair_kernel():
             float z = scores[i] - scores[j];
             float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
             loss += fmaxf(z, 0.0f) - z * target;
+        }
+        losses[i] = loss;
+    }
+    """
+
+
+# %% 10.3: a sign of the formula is wrong
+
+
+def pair_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i >= n) return;
+        float loss = 0.0f;
+        for (int j = 0; j < n; ++j) {
+            if (j == i) continue;
+            float z = scores[i] - scores[j];
+            float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
+            loss += fmaxf(z, 0.0f) + z * target + log1pf(expf(-fabsf(z)));
+        }
+        losses[i] = loss;
+    }
+    """
+
+
+# %% 10.3: a minus is missing in the exponential
+
+
+def pair_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i >= n) return;
+        float loss = 0.0f;
+        for (int j = 0; j < n; ++j) {
+            if (j == i) continue;
+            float z = scores[i] - scores[j];
+            float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
+            loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(fabsf(z)));
+        }
+        losses[i] = loss;
+    }
+    """
+
+
+# %% 10.3: the absolute value is missing
+
+
+def pair_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i >= n) return;
+        float loss = 0.0f;
+        for (int j = 0; j < n; ++j) {
+            if (j == i) continue;
+            float z = scores[i] - scores[j];
+            float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
+            loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(-z));
+        }
+        losses[i] = loss;
+    }
+    """
+
+
+# %% 10.3: the 1 is missing
+
+
+def pair_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i >= n) return;
+        float loss = 0.0f;
+        for (int j = 0; j < n; ++j) {
+            if (j == i) continue;
+            float z = scores[i] - scores[j];
+            float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
+            loss += fmaxf(z, 0.0f) - z * target + logf(expf(-fabsf(z)));
+        }
+        losses[i] = loss;
+    }
+    """
+
+
+# %% 10.3: z, or a score, went through an int
+
+
+def pair_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i >= n) return;
+        float loss = 0.0f;
+        for (int j = 0; j < n; ++j) {
+            if (j == i) continue;
+            int z = scores[i] - scores[j];
+            float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
+            loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
+        }
+        losses[i] = loss;
+    }
+    """
+
+
+# %% 10.3: all threads write to the same place
+
+
+def pair_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i >= n) return;
+        float loss = 0.0f;
+        for (int j = 0; j < n; ++j) {
+            if (j == i) continue;
+            float z = scores[i] - scores[j];
+            float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
+            loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
+        }
+        losses[0] += loss;
+    }
+    """
+
+
+# %% 10.3: a variable is read before it has a value
+
+
+def pair_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i >= n) return;
+        float loss;
+        for (int j = 0; j < n; ++j) {
+            if (j == i) continue;
+            float z = scores[i] - scores[j];
+            float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
+            loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
         }
         losses[i] = loss;
     }
@@ -1241,6 +1457,66 @@ def tiled_kernel():
             __syncthreads();
             for (int k = 0; k < blockDim.x && start + k < n; ++k) {
                 if (start + k == i) continue;
+                float z = score - tile_scores[k];
+                float target = level > tile_levels[k] ? 1.0f : level == tile_levels[k] ? 0.5f : 0.0f;
+                loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
+            }
+            __syncthreads();
+        }
+        if (i < n) losses[i] = loss;
+    }
+    """
+
+
+# %% 10.5: the place in the tile is compared
+
+
+def tiled_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        __shared__ float tile_scores[256];
+        __shared__ int tile_levels[256];
+        int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+        float score = i < n ? scores[i] : 0.0f, loss = 0.0f;
+        int level = i < n ? levels[i] : 0;
+        for (int start = 0; start < n; start += blockDim.x) {
+            if (start + t < n) {
+                tile_scores[t] = scores[start + t];
+                tile_levels[t] = levels[start + t];
+            }
+            __syncthreads();
+            for (int k = 0; k < blockDim.x && start + k < n; ++k) {
+                if (k == t) continue;
+                float z = score - tile_scores[k];
+                float target = level > tile_levels[k] ? 1.0f : level == tile_levels[k] ? 0.5f : 0.0f;
+                loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
+            }
+            __syncthreads();
+        }
+        if (i < n) losses[i] = loss;
+    }
+    """
+
+
+# %% 10.5: the place in the tile is compared
+
+
+def tiled_kernel():
+    return """
+    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+        __shared__ float tile_scores[256];
+        __shared__ int tile_levels[256];
+        int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+        float score = i < n ? scores[i] : 0.0f, loss = 0.0f;
+        int level = i < n ? levels[i] : 0;
+        for (int start = 0; start < n; start += blockDim.x) {
+            if (start + t < n) {
+                tile_scores[t] = scores[start + t];
+                tile_levels[t] = levels[start + t];
+            }
+            __syncthreads();
+            for (int k = 0; k < blockDim.x && start + k < n; ++k) {
+                if (k == i) continue;
                 float z = score - tile_scores[k];
                 float target = level > tile_levels[k] ? 1.0f : level == tile_levels[k] ? 0.5f : 0.0f;
                 loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
