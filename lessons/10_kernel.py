@@ -36,7 +36,7 @@ from tinyhpe.fast.cuda.emulator.counting import count_accesses
 from tinyhpe.heads import render_head
 
 try:
-    print("compiler:", emulator.compiler()[0])
+    print("compiler:", "g++" if emulator.compiler()[0] == "g++" else "ziglang")
 except InputError as problem:
     check.end(f"This lesson cannot go on: {problem} (or, on Linux, apt install g++), then restart the kernel.")
 
