@@ -58,7 +58,7 @@ BUDGETS = {  # code lines: no blanks, comments, docstrings
     # Table 1, with landmarks and depth on their way through cache, crop and flip. Issue 13 added 107: lessons from
     # the command line, Tensor.graph(). Issue 14 added 300: a reader of .mat files, one way to open, to write, to
     # lock and to describe a file, one way to start and to end workers, streams that may fail.
-    "the package without heads": (None, 6100),
+    "the package without heads": (None, 6112),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 MOST_TOKENS, MOST_TOKENS_OF_A_FILE = 12, 13.5  # a code line, in the mean
