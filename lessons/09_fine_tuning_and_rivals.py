@@ -48,12 +48,12 @@ from tinyhpe.prediction import as_photo
 # %% [markdown]
 # ## 1. One number
 #
-# The network that comes with this package, and 120 strangers that it has never seen.
+# The network that comes with this package, and 100 strangers that it has never seen.
 
 # %%
 model = load_model()
 side = crop_size(model.input_size)
-strangers = [render_head((10**6, number), side) for number in range(120)]
+strangers = [render_head((10**6, number), side) for number in range(100)]
 images, truth = np.stack([head.image for head in strangers]), np.stack([head.pose for head in strangers])
 predicted = model.predict(images)
 errors = np.abs(predicted - truth)
@@ -215,8 +215,8 @@ print("largest difference:", f"{np.abs(expected_angle(logits[:, 0]) - by_library
 # ## 5. A fair race
 #
 # Papers compare numbers from different data, different crops, different augmentations. Then a table shows who
-# had the better crop. So here all rivals get the same: a small network, the same 300 heads, the same number of
-# steps, the same 100 strangers at the end. Only the outputs and the loss differ. (The strangers decide nothing
+# had the better crop. So here all rivals get the same: a small network, the same 240 heads, the same number of
+# steps, the same 80 strangers at the end. Only the outputs and the loss differ. (The strangers decide nothing
 # before the end: who looks at the finish while he trains has no finish any more.)
 
 
@@ -236,7 +236,7 @@ class SmallNet(nn.Module):
         return self.fc(x.reshape((x.shape[0], -1)))
 
 
-def race(method, seed=0, steps=150, lr=3e-3, width=16, mirror=True, batch=32):
+def race(method, seed=0, steps=120, lr=3e-3, width=16, mirror=True, batch=32):
     """Train a rival on `course`, and return its mean error in degrees on `finish`."""
     rival, rng = build(method, input_size=32), np.random.default_rng(seed)
     rival.backbone = SmallNet(rival.outputs, seed, width)
@@ -285,7 +285,7 @@ def paired_difference(a, b):
 paired_difference = check("09.4", paired_difference)
 
 # %% [markdown]
-# Direct or HopeNet: who is ahead after 150 steps, and by how much? Three outputs against 198.
+# Direct or HopeNet: who is ahead after 120 steps, and by how much? Three outputs against 198.
 
 # %%
 # Predict
@@ -293,7 +293,7 @@ my_difference = None  # your guess, degrees: the error of direct minus that of h
 
 # %%
 # Slow: six networks are trained.
-course, finish = heads_of(9, 300), heads_of(10, 100)
+course, finish = heads_of(9, 240), heads_of(10, 80)
 results = {name: np.array([race(name, seed) for seed in range(3)]) for name in ("direct", "hopenet")}
 for name, of_seeds in results.items():
     print(f"{name:8} degrees, seed by seed: {of_seeds.round(1)}")
@@ -302,14 +302,14 @@ print(f"direct - hopenet: {difference:+.2f}, standard error {uncertainty:.2f}")
 check.reveal(my_difference, float(difference))
 
 # %% [markdown]
-# Is the difference more than two standard errors? And is it a fact about the methods, or about *150 steps of a
-# small network on 300 drawn heads*? A short race favours who learns fast. Run it with 1,500 steps at home
+# Is the difference more than two standard errors? And is it a fact about the methods, or about *120 steps of a
+# small network on 240 drawn heads*? A short race favours who learns fast. Run it with 1,200 steps at home
 # before you tell anybody. And if you tried ten settings for your own method and one for the rival, say so.
 #
 # ## 6. Payoff: the tournament
 #
 # Your turn. Change the recipe: method ("direct", "hopenet" or "siamese", the paper's), rate, width, mirror,
-# batch. The course and the finish stay as they are, for the whole class. Here everybody has 150 steps. For the
+# batch. The course and the finish stay as they are, for the whole class. Here everybody has 120 steps. For the
 # class agree on more, such as 6,000: `race(**my_recipe, steps=6000)`. Try first how long 600 take.
 
 # %%
@@ -325,15 +325,15 @@ fig, ax = plt.subplots(figsize=(7, 2.6))
 bars = ax.barh(list(board)[::-1], list(board.values())[::-1])
 ax.bar_label(bars, fmt="%.1f", padding=3)
 ax.margins(x=0.1)
-ax.set(xlabel="mean error on 100 strangers (degrees): shorter is better", title=f"The winner: {next(iter(board))}")
+ax.set(xlabel="mean error on 80 strangers (degrees): shorter is better", title=f"The winner: {next(iter(board))}")
 plt.show()
 
 # %% [markdown]
 # Which of your changes helped, and which only looked as if? This is one seed. You have just written the function
 # that can tell.
 #
-# A warning to the class: if thirty people try ten recipes each on the same 100 strangers, the best of 300
-# results is partly luck. The teacher keeps another finish, `heads_of(11, 100)`, in the pocket.
+# A warning to the class: if thirty people try ten recipes each on the same 80 strangers, the best of 300
+# results is partly luck. The teacher keeps another finish, `heads_of(11, 80)`, in the pocket.
 #
 # ## 7. What does it look at?
 #

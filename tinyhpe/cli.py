@@ -86,21 +86,38 @@ def add_train(command):
     command.add_argument(
         "--method", choices=methods.METHODS, help=f"default: {Settings.method}; siamese is the paper's"
     )
-    command.add_argument("--data", help=f"{SPECS} (default: rendered)")
-    command.add_argument("--heads", type=positive, help=f"how many heads to render (default: {Settings.heads})")
-    command.add_argument("--net", dest="network", choices=NETWORKS, help="default: r18n")
-    command.add_argument("--stem", choices=STEMS, help="default: 7x7; 3x3 is slower and keeps more detail")
-    command.add_argument("--input-size", type=network_side, help=f"pixels (default: {Settings.input_size})")
-    command.add_argument("--epochs", type=positive, help=f"in all stages together (default: {Settings.epochs})")
-    command.add_argument("--batch-size", type=positive, help=f"default: {Settings.batch_size}")
-    command.add_argument("--lr", type=learning_rate, help="first learning rate (default: the method's)")
     balanced = argparse.BooleanOptionalAction
     command.add_argument("--balanced", action=balanced, help="draw rare poses more often (default: not)")
     command.add_argument("--seed", type=natural, help="default: 0")
-    command.add_argument("--init", metavar="FILE", help="weights to start from, of `train` or a published ResNet")
-    add_device(command, argparse.SUPPRESS)
+    add_training(command, Settings.heads, Settings.input_size, Settings.epochs)
     command.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
     command.add_argument("--resume", action="store_true", default=False, help="go on from the checkpoint in --out")
+
+
+def add_training(command, heads, input_size, epochs):
+    """The options of one training and of many; the numbers are their defaults."""
+    command.add_argument("--data", help=f"{SPECS} (default: rendered)")
+    command.add_argument("--heads", type=positive, help=f"how many heads to render (default: {heads})")
+    command.add_argument("--net", dest="network", choices=NETWORKS, help="default: r18n")
+    command.add_argument("--stem", choices=STEMS, help="default: 7x7; 3x3 is slower and keeps more detail")
+    command.add_argument("--input-size", type=network_side, help=f"pixels (default: {input_size})")
+    command.add_argument("--epochs", type=positive, help=f"in all stages together (default: {epochs})")
+    command.add_argument("--batch-size", type=positive, help="default: 32")
+    command.add_argument("--lr", type=learning_rate, help="first learning rate (default: the method's)")
+    command.add_argument("--init", metavar="FILE", help="weights to start from, of `train` or a published ResNet")
+    add_device(command, argparse.SUPPRESS)
+
+
+def add_reproduce(command):
+    from tinyhpe.reproduce import FULL, QUICK
+
+    command.argument_default = argparse.SUPPRESS
+    command.add_argument("--quick", action="store_true", default=False, help="in ten minutes, all of it smaller")
+    command.add_argument("--seeds", type=positive, help=f"{FULL['seeds']}, or quick {QUICK['seeds']}")
+    command.add_argument("--test", action="append", help=f"also test on: {SPECS}; may be given several times")
+    numbers = [f"{FULL[name]}, or quick {QUICK[name]}" for name in ("heads", "input_size", "epochs")]
+    add_training(command, *numbers)
+    command.add_argument("--out", default="runs/reproduce", help="folder of it all (default: runs/reproduce)")
 
 
 def add_evaluate(command):
@@ -244,6 +261,20 @@ def train(out, settings, options):
     return problems + result["problems"]
 
 
+def run_reproduce(options):
+    from tinyhpe.files import locked
+    from tinyhpe.reproduce import make_plan, run_all, write_report
+
+    plan = make_plan(vars(options))
+    set_precision(plan.settings.precision, options.device)
+    backend.device_module(options.device)
+    with locked(out := make_folder(options.out)):
+        results, problems = run_all(plan, out)
+        report = write_report(plan, results, out)
+    print(f"the trainings are done; {visible(str(report))} tells what they say")
+    return problems
+
+
 def load(options):
     """The model that the options name, on their device, at their precision."""
     set_precision(options.precision, options.device)
@@ -356,6 +387,7 @@ def run_doctor(_):
 
 COMMANDS = {  # name -> (what it does, its options, their help)
     "train": (run_train, add_train, "train a method"),
+    "reproduce": (run_reproduce, add_reproduce, "the paper's figures and Table 1, as a report"),
     "evaluate": (run_evaluate, add_evaluate, "mean absolute errors of a model on labelled data"),
     "predict": (run_predict, add_predict, "the pose of the head in photos, drawn on them"),
     "render": (run_render, add_render, "heads from code, as images in 300W-LP's layout"),

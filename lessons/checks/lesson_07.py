@@ -36,9 +36,27 @@ def rotation_matrix(answer):
             pose = np.array(numbers, dtype)
             got = plain(call(answer, pose), (3, 3))
             exact = euler_to_matrix(pose.astype(float))
-            mistakes = matrix_mistakes(pose.astype(float))
+            mistakes = [*matrix_mistakes(pose.astype(float)), *foreign(got, exact)]
             compare(f"For yaw, pitch, roll = {numbers}:", got, exact, mistakes, tolerance)
     return "Read from the right: roll first, then yaw, then pitch."
+
+
+def foreign(got, exact):
+    """What can be said of any wrong matrix: is it a rotation, and of which pose?"""
+    if (
+        not isinstance(got, np.ndarray)
+        or got.shape != (3, 3)
+        or not np.isfinite(got).all()
+        or same(got, exact, 1e-4)
+    ):
+        return
+    if np.abs(got.T @ got - np.eye(3)).max() > 1e-3:
+        why = "its columns are not three axes of length 1 at right angles"
+        yield got, "the result is no rotation", why, "a product of three turns is one: only @, nothing else"
+    else:
+        yaw, pitch, roll = matrix_to_euler(got)
+        what = f"this is the matrix of yaw {yaw:.0f}, pitch {pitch:.0f}, roll {roll:.0f}"
+        yield got, what, "it is a rotation, but of another pose", "which angle goes to which axis, and in degrees?"
 
 
 def matrix_mistakes(pose):
@@ -92,6 +110,28 @@ def matrix_mistakes(pose):
         found.append(
             (matrix, what, "it turns the other way round", "use turn_about as it is, and transpose nothing")
         )
+    shrunk = turns(pitch / np.pi, yaw / np.pi, roll / np.pi)
+    found.append(
+        (
+            shrunk["Rx"] @ shrunk["Ry"] @ shrunk["Rz"],
+            "the angles were divided by 180",
+            "180 degrees are pi radians",
+            "np.deg2rad",
+        )
+    )
+    for flips in np.array(list(np.ndindex(2, 2, 2))[1:]) * -2 + 1:
+        names = " and ".join(a for a, f in zip(ANGLES, flips, strict=True) if f < 0)
+        other = turns(pitch * flips[1], yaw * flips[0], roll * flips[2])
+        product = other["Rx"] @ other["Ry"] @ other["Rz"]
+        found.append(
+            (product, f"{names} with the wrong sign", "it turns the other way round", "no minus is needed")
+        )
+    for order in permutations((pitch, yaw, roll)):
+        other = turns(*order)
+        for names in permutations(other):
+            product = np.linalg.multi_dot([other[name] for name in names])
+            why = "a pose lists yaw, pitch, roll; yaw turns about y (axis 1), pitch about x (axis 0)"
+            found.append((product, "an angle went to another axis", why, "name the three angles first"))
     for left_out in right:
         two = [right[name] for name in ("Rx", "Ry", "Rz") if name != left_out]
         found.append((two[0] @ two[1], f"{left_out} is missing", "one of the three turns was left out", "three @"))
@@ -110,6 +150,9 @@ def angles_of(answer):
             mistakes = angle_mistakes(matrix.astype(float))
             exact = np.array(numbers, float)
             given = f"For the matrix of yaw, pitch, roll = {numbers}:"
+            if isinstance(got, np.ndarray) and got.shape == (3,) and got.dtype.kind == "f":
+                case.expected = exact
+                mistakes += [*entry_mistakes(matrix.astype(float), got, exact)]
             compare(given, plain(got, (3,)), exact, mistakes, tolerance, rough=max(tolerance, 1e-6))
     for dtype, entry in ((np.float32, 1.0000001), (np.float64, -1 - 1e-12)):
         profile = np.array([[0, 0, -1], [-0.6, 0.8, 0], [0.8, 0.6, 0]], dtype)
@@ -135,6 +178,52 @@ def angle_mistakes(matrix):
     """What typical mistakes read from a rotation matrix."""
     with np.errstate(all="ignore"):
         return list(_angle_mistakes(matrix))
+
+
+def entry_mistakes(matrix, got, exact):
+    """Find out from which entries a wrong angle was read."""
+    wrong = [i for i in range(3) if not abs(got[i] - exact[i]) < 1e-3]
+    places, turned = list(np.ndindex(3, 3)), np.rad2deg(1.0)
+    for i in wrong:
+        name = ANGLES[i]
+        if abs(turned * got[i] - exact[i]) < 1e-3:
+            yield got, f"{name} is in radians", "degrees are asked for, of all three", "np.rad2deg at the end"
+        if abs(got[i] - turned * np.sin(np.deg2rad(exact[i]))) < 1e-3 or (
+            i == 0 and abs(got[i] - turned * np.sin(np.sin(np.deg2rad(exact[i])))) < 1e-3
+        ):
+            yield got, f"{name} is a sine", "the arc sine undoes the sine", "np.arcsin"
+        if abs((got[i] - exact[i]) % 360) < 1e-3:
+            yield got, f"{name} is 360 degrees off", "yaw within -90..90, pitch and roll within -180..180", "no %"
+        if abs(got[i] + exact[i] - 180 * np.sign(exact[i])) < 1e-3 or abs(abs(got[i] - exact[i]) - 180) < 1e-3:
+            why = "a quotient or an arc sine alone does not say in which quadrant an angle lies"
+            yield got, f"{name} is in the wrong quadrant", why, "np.arctan2(y, x)"
+        if abs(got[i] + exact[i]) < 1e-3:
+            yield (
+                got,
+                f"{name} has the wrong sign",
+                "an arc cosine knows no sign; or a minus is lost",
+                "np.arctan2",
+            )
+        for y in places:
+            for sign in (1, -1):
+                if abs(abs(got[i]) - turned * np.arccos(np.clip(sign * matrix[y], -1, 1))) < 1e-3:
+                    why = "an arc cosine knows no sign, and that entry holds more than this one angle"
+                    yield got, f"{name} is the arc cosine of the entry {list(y)}", why, "np.arctan2 of two entries"
+                if abs(got[i] - turned * np.arcsin(np.clip(sign * matrix[y], -1, 1))) < 1e-3:
+                    why = "that entry holds more than this one angle"
+                    yield (
+                        got,
+                        f"{name} is the arc sine of the entry {list(y)}",
+                        why,
+                        "look at the nine entries again",
+                    )
+                for x in places:
+                    if x != y and abs(got[i] - turned * np.arctan2(sign * matrix[y], matrix[x])) < 1e-3:
+                        why = "their quotient is not the tangent of this angle: the third angle does not cancel"
+                        what = f"{name} was read from the entries {list(y)} and {list(x)}"
+                        yield got, what, why, "look at the nine entries: which two share their other factor?"
+        if got[i] == 0 or np.isnan(got[i]):
+            yield got, f"{name} is {got[i]}", "an entry below 0 was clipped away; sines go from -1 to 1", "-1, 1"
 
 
 def _angle_mistakes(matrix):
@@ -302,8 +391,37 @@ def _between_mistakes(a, b, degrees):
         yield scale * np.arcsin(sine), f"the arc sine alone{unit}", "it never exceeds 90 degrees", "use both"
         why = "this is how far the entries are apart, not how far one must turn"
         yield scale * np.linalg.norm(a - b), f"the norm of a - b{unit}", why, "D = a.T @ b first"
+    off = np.rad2deg(np.arccos(np.clip(a[:, 2] @ b[:, 2], -1, 1)))
+    yield off, "the angle between the two lines of sight", "it does not see a head that only tilts", "D, all of it"
+    trace, sum_of = np.trace(between), np.abs(between - between.T).sum()
+    for number in (sine, cosine, sizes, sizes / 2, sizes / np.sqrt(2), np.rad2deg(sine), trace, (trace - 1) / 2):
+        yield number, "a sine or a cosine, not an angle", "arctan2 makes an angle of the two", "np.arctan2"
+    both = (np.trace(a) + np.trace(b) - 2) / 4, np.trace(a) - np.trace(b), (np.trace(a) * np.trace(b) - 1) / 2
+    for number in both:
+        why = "traces of A and B alone do not tell how far A is from B"
+        yield np.rad2deg(np.arccos(np.clip(number, -1, 1))), "made of two traces", why, "D = a.T @ b"
+    alone = [np.rad2deg(np.arccos(np.clip((np.trace(m) - 1) / 2, -1, 1))) for m in (a, b)]
+    for number in (*alone, abs(alone[0] - alone[1])):
+        yield number, "made of the turns of A and B from straight ahead", "turns do not subtract", "D = a.T @ b"
+    for scale in (np.rad2deg(1.0), 1.0, np.deg2rad(1.0)):
+        for d in (between, product, by_entry, a * b, b - a, a - b, between - a, between - b, a + b):
+            for whole in (d - d.T, d + d.T, d):
+                size = np.linalg.norm(whole)
+                for s in (size, size / np.sqrt(8), size / 2, size / 2 * np.sqrt(2), size / 8, size**2 / 8):
+                    for c in (cosine, (np.trace(d) - 1) / 2, np.trace(d) - 1, np.trace(d) / 2, trace - 0.5, trace):
+                        why = "D, D - D.T, or one of the two formulas is another one than in the text"
+                        yield (
+                            scale * np.arctan2(s, c),
+                            "sine or cosine is off",
+                            why,
+                            "print sine**2 + cosine**2: 1?",
+                        )
+        for s in (sum_of, sum_of / np.sqrt(8), sum_of / 2):
+            yield scale * np.arctan2(s, cosine), "the sine is off", "the entries were added, not squared", "norm"
     euler = np.abs(matrix_to_euler(a) - matrix_to_euler(b))
     why = "errors of angles are not errors of heads: that is the point of this section"
+    for number in (np.sqrt((euler**2).sum()), euler.sum(), euler.max(), np.sqrt((euler**2).mean())):
+        yield number, "a distance of yaw, pitch and roll", why, "D = a.T @ b first"
     yield euler.mean(), "the mean difference of yaw, pitch and roll", why, "D = a.T @ b first"
 
 
@@ -331,6 +449,10 @@ def mirror_pose(answer):
             if order != (0, 1, 2):
                 why = "the columns are in another order: yaw, pitch, roll"
                 mistakes.append((wrong, "the columns changed places", why, "keep the order"))
+        why = "a mirror exchanges left and right, it does not forget them"
+        added = poses + np.array([-1, 0, -1], dtype)
+        mistakes.append((added, "-1 was added", "a sign changes by multiplication", "*"))
+        mistakes.append((np.abs(poses), "all signs are lost", why, "a minus, not an absolute value"))
         mistakes.append((poses[::-1], "the heads are in reverse order", "[::-1] is for pixels", "change signs"))
         mistakes.append(
             (poses[:, ::-1], "the angles are in reverse order", "[::-1] is for pixels", "change signs")
@@ -365,7 +487,7 @@ def nearest_rotation(answer):
             tolerance = 1e-8 if dtype == np.float64 else 1e-4
             if title == "a rotation" and same(got, exact, tolerance):
                 continue
-            mistakes = nearest_mistakes(given.astype(float))
+            mistakes = [*nearest_mistakes(given.astype(float)), *other_mistakes(given.astype(float), got, exact)]
             compare(f"For {title}:", got, exact, mistakes, tolerance, rough=1e-4)
     return "A rotation for every matrix. This is how tinyhpe reads its network (methods/rotation.py)."
 
@@ -387,6 +509,27 @@ def closest(matrix):
             [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+def other_mistakes(matrix, got, exact):
+    """What can be said of any wrong matrix: is it a rotation at all?"""
+    if not isinstance(got, np.ndarray) or got.shape != (3, 3) or not np.isfinite(got).all():
+        return
+    if np.abs(got.T @ got - np.eye(3)).max() > 1e-3:
+        why = "its columns are not three axes of length 1 at right angles"
+        yield got, "the result is no rotation", why, "U and V^T of the SVD are orthogonal, and so is their product"
+    elif np.linalg.det(got) < 0:
+        why = "its determinant is -1: a mirrored head, which no turn reaches"
+        yield got, "the result is a reflection", why, "np.linalg.det of the result tells; what has to give way?"
+    else:
+        here, best = ((got - matrix) ** 2).sum(), ((exact - matrix) ** 2).sum()
+        why = "it is a rotation, but not the nearest"
+        yield (
+            got,
+            f"its squared distance is {here:.4g}; {best:.4g} can be reached",
+            why,
+            "which column can be spared?",
+        )
 
 
 def nearest_mistakes(matrix):

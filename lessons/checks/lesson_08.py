@@ -61,6 +61,14 @@ def level_mistakes(angles, exact):
         ),
         (np.floor((angles + 90) / 3), "90 was added", "the range begins at -99", "add 99"),
         (np.floor((99 - angles) / 3), "the levels run the other way", "-99 degrees is level 0", "angle + 99"),
+        (
+            np.floor(np.abs(angles) / 3),
+            "left and right share levels",
+            "-30 is not 30: no absolute value",
+            "add 99",
+        ),
+        (np.floor((angles - 99) / 3), "99 was subtracted", "-99 degrees is level 0", "add 99"),
+        (np.floor((angles + 99) % 3), "this is the place inside a level", "% gives the rest", "// or / and floor"),
         (shifted, "the levels are fractions", "they were never made whole", "np.floor"),
         (3 * exact - 99.0, "these are angles again", "3 L - 99 is where level L begins", "the way round"),
     ):
@@ -155,7 +163,7 @@ def pair_targets(answer):
             a, b = np.array(first, dtype), np.array(second, dtype)
             with np.errstate(all="ignore"):
                 got = call(answer, a, b)
-                mistakes = list(target_mistakes(a, b))
+                mistakes = [*target_mistakes(a, b), *by_kind(a, b, got)]
             exact = np.array(np.heaviside(a.astype(float) - b.astype(float), 0.5))
             given = f"For levels {first} and {second} ({dtype.__name__}):"
             if isinstance(got, np.ndarray) and got.dtype.kind == "b":
@@ -166,6 +174,22 @@ def pair_targets(answer):
                 got = got.astype(float)
             compare(given, got, exact, mistakes)
     return "Ties are a half, and bytes do no harm."
+
+
+def by_kind(a, b, got):
+    """A wrong answer that has one value each for above, tie, below."""
+    if not isinstance(got, np.ndarray) or got.shape != a.shape or got.dtype.kind not in "fiu":
+        return
+    for kind, mask, target in (("above", a > b, 1), ("a tie", a == b, 0.5), ("below", a < b, 0)):
+        values = np.unique(got[mask])
+        if len(values) == 1 and values[0] != target:
+            why = "the target is the probability that the first is higher"
+            yield (
+                got,
+                f"for {kind} it is {values[0]:g}; it should be {target}",
+                why,
+                "1 above, 0.5 for a tie, 0 below",
+            )
 
 
 def target_mistakes(a, b):
@@ -196,6 +220,9 @@ def target_mistakes(a, b):
         "that is for scores; levels are compared",
         "a > b",
     )
+    why = "the target says which is higher, not by how much"
+    for scale in (66, 65, 3, 99, 198):
+        yield wide / scale, "the difference of the levels, scaled", why, "compare: >"
     if a.dtype.kind == "u":
         wrapped = a - b
         why = "bytes have no room below 0: 3 - 5 is 254, so every difference is positive"
@@ -227,6 +254,19 @@ def bce_from_logits(answer):
             mistakes = [mistake for mistake in mistakes if np.isfinite(mistake[0]).all()]
             given = f"For z = {np.array2string(z, separator=', ')} and t = {np.array2string(t, separator=', ')}:"
             given = " ".join(given.split())
+            if isinstance(got, np.ndarray) and got.shape == z.shape and got.dtype.kind == "f":
+                case.expected = exact
+                if (np.isfinite(got) & (got > 1e30)).any():
+                    why = "nan_to_num (or a clip) hides an infinity, and the gradient of that is lost"
+                    raise Wrong(f"{given} the loss is {got.max():.3g}", why, "no p anywhere: rewrite the formula")
+                capped = (got < exact - 1) & (exact > 15)
+                if np.isfinite(got).all() and capped.any():
+                    place = np.unravel_index(np.argmax(exact - got), exact.shape)
+                    raise Wrong(
+                        f"{given} the loss is {got[place]:.4g}; it should be {exact[place]:.4g}",
+                        "a small number in the logarithm caps the loss: a very wrong answer costs too little",
+                        "no p anywhere, and no clipping: rewrite the formula",
+                    )
             if isinstance(got, np.ndarray) and got.dtype.kind == "f" and not np.isfinite(got).all():
                 case.expected = exact
                 raise Wrong(
@@ -239,8 +279,16 @@ def bce_from_logits(answer):
 
 
 def bce_mistakes(z, t, exact):
-    p, soft = 1 / (1 + np.exp(-z)), np.log1p(np.exp(-np.abs(z)))
+    p, soft, big = 1 / (1 + np.exp(-z)), np.log1p(np.exp(-np.abs(z))), np.maximum(z, 0)
     yield exact.mean(), "it is one number, the mean", "one loss for each element is asked for", "no mean, no sum"
+    yield (
+        np.minimum(z, 0) - z * t + soft,
+        "min(z, 0) stands where max(z, 0) belongs",
+        "which sign is large?",
+        "max",
+    )
+    yield big - z * t + np.log1p(-np.exp(-np.abs(z))), "log(1 - e^-|z|)", "1 + e^-z stands below p", "a plus"
+    yield big - z * t - soft, "the logarithm has the wrong sign", "at z = 0 the loss is log 2, above 0", "a plus"
     yield exact.sum(), "it is one number, the sum", "one loss for each element is asked for", "no mean, no sum"
     yield (
         np.maximum(z, 0) + z * t + soft,
@@ -284,6 +332,41 @@ def bce_mistakes(z, t, exact):
     yield (p - t) ** 2, "the squared error of p", "cross-entropy is asked for", "use the logarithms of the text"
     yield np.abs(p - t), "the difference of p and t", "that is its slope", "use the logarithms of the text"
     yield p - t, "the difference of p and t", "that is its slope", "use the logarithms of the text"
+    yield (
+        big - z * t + np.log1p(np.exp(np.abs(z))),
+        "e^|z| stands where e^-|z| belongs",
+        ("only exponentials of numbers below 0 are at most 1"),
+        "a minus",
+    )
+    yield (
+        big - z * t + np.log1p(np.exp(-z)),
+        "e^-z stands where e^-|z| belongs",
+        ("for z < 0 it is large: only exponentials of numbers below 0"),
+        "np.abs",
+    )
+    yield big - z * t + soft / np.log(2), "log2 was used", "log is the natural logarithm here", "np.log1p"
+    yield big - t + soft, "t is not multiplied by z", "the term is z * t", "- z * t"
+    hard = np.where(t == 1, np.log1p(np.exp(-z)), z + np.log1p(np.exp(-z)))
+    yield hard, "every target but 1 is taken for 0", "a tie has the target one half", "use t as a number"
+    hard = np.where(t > 0.5, np.log1p(np.exp(-z)), z + np.log1p(np.exp(-z)))
+    yield hard, "every target is rounded", "a tie has the target one half", "use t as a number"
+    yield big * (1 - t) + soft, "max(z, 0) (1 - t)", "right for z > 0; for z < 0 the term is -z t", "two cases"
+    yield (
+        np.log1p(np.exp(-np.abs(z))),
+        "the logarithm alone",
+        "at z = 5 and t = 0 the loss is about 5",
+        "two more terms",
+    )
+    yield (
+        (1 - t) * np.logaddexp(0, z),
+        "only -(1 - t) log(1 - p)",
+        "the other half, for t, is missing",
+        "both halves",
+    )
+    yield t * np.logaddexp(0, -z), "only -t log p", "the other half, for 1 - t, is missing", "both halves"
+    yield np.logaddexp(0, z), "the target plays no part", "for t = 1 something must be taken off", "- z * t"
+    yield np.logaddexp(0, -z), "the target plays no part", "for t = 0 something must be added", "z * (1 - t)"
+    yield np.abs(z) * (1 - t) + soft, "|z| (1 - t)", "right for z > 0; for z < 0 the term is -z t", "two cases"
     only = -t * np.log(p)
     yield only, "only -t log p", "the other half, for 1 - t, is missing", "both halves of the formula"
     for small in (1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16, 1e-300):
@@ -394,6 +477,43 @@ def gradient_mistakes(scores, levels):
         )
         z = scores[:, None] - scores[None, :]
         yield factor * (z - t).sum(axis=1) / pairs, "the sigmoid is missing", "p = sigmoid(z)", "sigmoid"
+    later = np.triu(np.ones((n, n)), 1)
+    one_score = 1 / (1 + np.exp(-scores))
+    hard = (scores[:, None] > scores[None, :]) * 1.0
+    z = scores[:, None] - scores[None, :]
+    losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+    overwritten = np.zeros(n)
+    i, j = np.nonzero(~np.eye(n, dtype=bool))
+    overwritten[i] += (p - t)[i, j]
+    alone = overwritten.copy()
+    overwritten[j] -= (p - t)[i, j]
+    for factor in (1, 2):
+        yield (
+            factor * ((p - t) * later).sum(axis=1) / pairs,
+            "half of the pairs is missing: j > i only",
+            ("s_i meets every other score, not only later ones"),
+            "all j but i",
+        )
+        yield (
+            factor * (one_score[:, None] - t).sum(axis=1) / pairs,
+            "p is the sigmoid of ONE score",
+            ("p belongs to a pair: the sigmoid of the difference"),
+            "scores[:, None] - scores[None, :]",
+        )
+        apart = 1 / (1 + np.exp(-np.abs(z)))
+        yield (
+            factor * (apart - t).sum(axis=1) / pairs,
+            "sigmoid of |s_i - s_j|",
+            "the sign is the answer",
+            "no abs",
+        )
+        yield factor * (hard - t).sum(axis=1) / pairs, "p is 0 or 1", "p is a probability, sigmoid(z)", "sigmoid"
+        yield factor * losses.sum(axis=1) / pairs, "sums of losses", "their slope is asked for: p - t", "p - t"
+        for power in (((p - t) ** 2), np.abs(p - t)):
+            yield factor * power.sum(axis=1) / pairs, "the signs are lost", "the slope is p - t itself", "p - t"
+        why = "g[i] += d with repeated i keeps only the last of them"
+        yield factor * overwritten / pairs, "all but one pair of each head are lost", why, "a sum over a table"
+        yield factor * alone / pairs, "all but one pair of each head are lost", why, "a sum over a table"
     yield (rows - (p - t).sum(axis=0)).sum() / pairs, "one number", "one for each score is asked for", "axis=1"
     yield (
         np.zeros(n),
@@ -459,6 +579,15 @@ def correlation_mistakes(a, b):
     once = pearson(np.argsort(a), np.argsort(b))
     why = "argsort says which element comes k-th, not which place an element takes"
     yield once, "argsort was taken for the ranks", why, "the inverse of that order"
+    twice = [np.argsort(np.argsort(values)) for values in (a, b)]
+    why = "equal values share the mean of the ranks that they take up"
+    yield pearson(*twice), "ties have ranks in the order of the array", why, "np.unique"
+    short = 1 - 6 * ((twice[0] - twice[1]) ** 2).sum() / (n * (n * n - 1))
+    yield short, "ties have ranks in the order of the array", why, "np.unique"
+    yield pearson(np.sort(a), np.sort(b)), "both were sorted", "then nobody knows who belonged to whom", "ranks"
+    signs = (np.sign(a[:, None] - a) * np.sign(b[:, None] - b)).sum()
+    for pairs in (n * n, n * (n - 1)):
+        yield signs / pairs, "Kendall's tau", "that counts pairs; Spearman correlates ranks", "np.corrcoef"
     for method, what in (
         ("ordinal", "in the order of the array"),
         ("min", "the lowest"),
@@ -477,6 +606,16 @@ def correlation_mistakes(a, b):
     yield kendalltau(a, b)[0], "Kendall's tau", "that counts pairs; Spearman correlates ranks", "np.corrcoef"
     yield spearmanr(a, b)[0] ** 2, "the square", "a correlation is not squared, or its sign is lost", "no square"
     yield abs(spearmanr(a, b)[0]), "the sign is lost", "a reversed order has -1", "no abs"
+    x, y = rankdata(a), rankdata(b)
+    cosine = (x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum())
+    yield (
+        cosine,
+        "the mean rank was not subtracted",
+        "a correlation is about deviations from the mean",
+        "np.corrcoef",
+    )
+    yield np.cov(x, y)[0, 1], "the covariance", "divide by both standard deviations", "np.corrcoef"
+    yield np.cov(a, b)[0, 1], "the covariance", "divide by both standard deviations", "np.corrcoef"
     x, y = rankdata(a) - rankdata(a).mean(), rankdata(b) - rankdata(b).mean()
     yield (x * y).mean(), "the covariance", "divide by both standard deviations", "np.corrcoef"
     yield x @ y / (n - 1) / (x.std() * y.std()), "n and n - 1 are mixed", "std divides by n", "np.corrcoef"

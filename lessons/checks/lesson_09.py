@@ -50,7 +50,7 @@ def errors_by_range(answer):
     edges = [0, 20, 50, 80, 99.5]
     for dtype in DTYPES:
         for truth, predicted in (
-            ([3, 12, 35, 44, 66], [7, 10, 29, 52, 55]),
+            ([3, 12, 8, 35, 44, 66], [7, 10, -3, 29, 52, 55]),
             ([-3, 12, -35, 44, -66, -71], [7, -21, -29, 17, -45, -83]),
             ([20, -20, 50, -80, 5, 97], [14, -27, 61, -78.5, 3, 90]),
         ):
@@ -129,6 +129,10 @@ def range_mistakes(p, t, edges):
         for low_in, high_in in ((False, True), (True, True), (False, False)):
             wrong = by_range(p, t, edges, low_in=low_in, high_in=high_in, empty=empty)
             yield wrong, "an angle on an edge counts in the wrong range", why, "<= below, < above"
+        rising = [(low, np.inf) for low in edges[:-1]]
+        tail = [absolute[np.abs(t) >= low] for low, _ in rising]
+        tail = np.array([part.mean() if len(part) else empty for part in tail])
+        yield tail, "everything from an edge on", "a range ends at the next edge", "two conditions"
         shares = by_range(p, t, edges, empty=empty, reduce=np.sum) / len(t)
         yield shares, "divided by all heads", "each range has its own number of heads", "errors[mask].mean()"
 
@@ -192,6 +196,8 @@ def weight_mistakes(w, a, b, s, t):
     yield w * ratio, "the ratio of the standard deviations", "least squares: np.polyfit", "np.polyfit"
     through = (s * t).sum(axis=0) / (s * s).sum(axis=0)
     yield w * through, "lines through the origin", "a line has a slope AND an intercept", "np.polyfit(x, y, 1)"
+    for wrong in ((t / s).mean(axis=0), t.mean(axis=0) / s.mean(axis=0), np.ptp(t, axis=0) / np.ptp(s, axis=0)):
+        yield w * wrong, "a ratio, not a slope", "the least-squares line is asked for", "np.polyfit(x, y, 1)"
     yield a, "these are the slopes", "they are to be multiplied into the weight", "weight * slopes"
 
 
@@ -281,6 +287,26 @@ def level_mistakes(z):
         "3 L",
     )
     yield p @ np.linspace(-97.5, 99, 66), "66 angles up to 99", "the last middle is 97.5", "3 L - 99 + 1.5"
+    odds = 1 / (1 + np.exp(-z))
+    why = "each logit went through a function of its own; probabilities share 1 among all 66"
+    yield odds @ middles, "weighted by sigmoids", why, "the softmax of the text"
+    yield odds @ middles / odds.sum(axis=1), "weighted by sigmoids", why, "the softmax of the text"
+    yield expectation(-z), "a softmax of -z", "a large logit means a likely level", "e^z, and no minus"
+    for centre in (-1.5, 0, 1.5, 3):
+        rounded = np.round(p @ np.arange(66)) * 3.0 - 99 + centre
+        yield rounded, "rounded to a level", "the expectation may lie between two levels", "no rounding"
+        yield (
+            z @ (middles + centre - 1.5) / z.sum(axis=1),
+            "weighted by logits",
+            ("logits are no probabilities"),
+            "the softmax of the text",
+        )
+        logs = np.log(p + 1e-300) @ (middles + centre - 1.5)
+        yield logs, "weighted by logarithms of p", "probabilities are asked for", "no logarithm"
+    largest = (p * middles).max(axis=1)
+    yield largest, "the largest term", "the expectation is the SUM of angle times probability", ".sum(axis=1)"
+    yield p @ (middles - 0.5), "1 was added to the lower edge", "half of 3 degrees is 1.5", "+ 1.5"
+    yield p @ (middles + 0.5), "2 were added to the lower edge", "half of 3 degrees is 1.5", "+ 1.5"
     yield p * middles, "a table", "one angle for each head is asked for", ".sum(axis=1)"
     yield (p * middles).mean(axis=1), "the mean over 66 levels", "probabilities sum to 1 already", ".sum(axis=1)"
     yield (p * middles).sum(axis=0), "summed over the heads", "one angle for each head", "axis=1"
@@ -299,7 +325,8 @@ def paired_difference(answer):
             a, b = np.array(first, dtype), np.array(second, dtype)
             got = call(answer, a, b)
             given = f"For a = {first} and b = {second}:"
-            if not isinstance(got, (tuple, list, np.ndarray)) or np.shape(got) != (2,):
+            two = isinstance(got, (tuple, list, np.ndarray)) and len(got) == 2
+            if not two or any(np.shape(number) != () for number in got):
                 raise Wrong(
                     f"{given} it returns {got}",
                     "two numbers are asked for: the mean difference, and its standard error",
@@ -341,6 +368,35 @@ def difference_mistakes(a, b):
         (d.var(ddof=1) / m, "the variance of the mean", "its root is in degrees", "the root of it"),
         (d.std(ddof=1) / np.sqrt(m - 1), "divided by the root of m - 1", "m - 1 is inside already", "np.sqrt(m)"),
     ]
+    errors += [
+        (
+            2 * error,
+            "twice the standard error",
+            "the rule of thumb comes later; the error alone is asked for",
+            "no 2",
+        ),
+        (d.std(ddof=1) * np.sqrt(m), "multiplied by the root of m", spread, root),
+        (d.std() * np.sqrt(m), "multiplied by the root of m", spread, root),
+        ((d.max() - d.min()) / 2, "half of the range", "the formula of the text is asked for", "squares"),
+        (d.max() - d.min(), "the range", "the formula of the text is asked for", "squares"),
+        (
+            np.abs(d - d.mean()).mean(),
+            "mean absolute deviation",
+            "the formula of the text is asked for",
+            "squares",
+        ),
+    ]
+    for below in (m, m - 1):
+        around = np.sqrt((d**2).sum() / below)
+        for value in (around, around / np.sqrt(m)):
+            errors.append((value, "squares of d, not of d - mean", "the mean was not subtracted", "d - d.mean()"))
+    for values in (a + b, a, b, np.concatenate([a, b])):
+        for ddof in (0, 1):
+            value = values.std(ddof=ddof) / np.sqrt(len(values))
+            errors.append((value, "the spread of something else than a - b", "subtract first", "one array, a - b"))
+            errors.append(
+                (value * np.sqrt(len(values)), "the spread of something else", "subtract first", "a - b")
+            )
     unpaired = "a and b were taken apart: the luck that they share stays in both spreads"
     for ddof in (0, 1):
         va, vb = a.var(ddof=ddof), b.var(ddof=ddof)
@@ -361,6 +417,12 @@ def difference_mistakes(a, b):
         yield (d[0], value), "the first seed alone", "one seed proves nothing", "the mean over all"
         yield (d.sum(), value), "the sum of the differences", "their mean is asked for", ".mean()"
         yield (np.median(d), value), "the median", "the mean is asked for", ".mean()"
+    ratio = a / b
+    why = "degrees are subtracted"
+    for ddof in (0, 1):
+        of_ratio = ratio.std(ddof=ddof)
+        yield (ratio.mean(), of_ratio / np.sqrt(m)), "ratios, not differences", why, "a - b"
+        yield (ratio.mean() - 1, of_ratio / np.sqrt(m)), "ratios, not differences", why, "a - b"
     yield (e.mean(), stats.sem(e)), "differences without sign", "who is better is the question", "no abs"
     yield (error, mean), "the two numbers are exchanged", "the mean comes first", "mean, error"
     yield (
@@ -394,6 +456,10 @@ def error_elsewhere(answer):
                 case.got, case.expected = got, exact
                 if np.shape(got) != ():
                     raise Wrong(f"{given} it returns {got}", "one number is asked for", "sum over the ranges")
+                mistakes = list(elsewhere_mistakes(p.astype(float), t.astype(float), edges, means, weights))
+                for values, what, why, hint in mistakes:
+                    if np.isclose(got, values, 1e-5) and not np.isclose(values, exact, 1e-5):
+                        raise Wrong(f"{given} {what}", why, hint)
                 if np.isnan(got) and not np.isnan(exact):
                     raise Wrong(
                         f"{given} it is NaN; it should be {exact:.6g}",
@@ -407,8 +473,7 @@ def error_elsewhere(answer):
                         "a NaN that matters must stay: nansum and nan_to_num hide it",
                     )
                 if not np.isnan(exact):
-                    mistakes = list(elsewhere_mistakes(p.astype(float), t.astype(float), edges, means, weights))
-                    compare(given, float(got), np.array(exact), mistakes, 1e-5)
+                    compare(given, float(got), np.array(exact), (), 1e-5)
     return "The same network, another number. Now you may print one, with its data set beside it."
 
 

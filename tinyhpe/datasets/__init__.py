@@ -11,7 +11,7 @@ FOLDERS = {  # name -> module, function: imported on demand, since SciPy takes h
     "pointing04": ("pointing04", "load_pointing04"),
     "biwi": ("biwi", "load_biwi"),
 }
-RENDERED = ("rendered", "rendered-fig4")
+RENDERED = ("rendered", "rendered-fig4", "rendered-broad", "rendered-yaw", "rendered-pitch", "rendered-roll")
 SPECS = ", ".join([*RENDERED, *(f"{name}:PATH" for name in FOLDERS)])
 
 

@@ -24,9 +24,16 @@ from tinyhpe.datasets.crops import HeadCrops, StoredImages
 from tinyhpe.errors import InputError
 from tinyhpe.files import cache_folder, locked, make_folder, written_by_rename
 from tinyhpe.heads import Head, render_head
+from tinyhpe.pose.broad import broad_poses, sweep_poses
+from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.pose.sampling import fig4_poses, photographed_poses
 
-POSES = {"rendered": photographed_poses, "rendered-fig4": fig4_poses}  # data set -> how its poses are drawn
+POSES = {  # data set -> how its poses are drawn
+    "rendered": photographed_poses,
+    "rendered-fig4": fig4_poses,
+    "rendered-broad": broad_poses,
+    **{f"rendered-{angle}": partial(sweep_poses, axis) for axis, angle in enumerate(ANGLES)},
+}
 CHUNK = 50  # heads that a worker renders at a time
 SMALLEST, LARGEST = 16, 4096  # sides of an image in pixels
 FOLDER_MARGIN = 0.85  # free space on each side of the face, in sides of its box: room for HopeNet's crop

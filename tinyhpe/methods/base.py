@@ -17,10 +17,10 @@ class Method(Module):
     """A ResNet, a loss for its outputs, and a way to read a pose from them.
 
     Subclasses set `outputs` (how many numbers the network gives for an image), `parts` (what each of the losses is
-    of), `stages` (names of the training stages, of equal length) and `lr` (the first learning rate, unless another
-    one is asked for), and define loss() and decode(). What a sample is, is theirs to say, too: `sees` is what they
-    look at, "images" or "depths"; `learns` is the label that they are trained on, "poses" or "landmarks". A
-    method without stages is not trained at all.
+    of), `stages` (names of the training stages, of equal length; one named twice is twice as long) and `lr` (the
+    first learning rate, unless another one is asked for), and define loss() and decode(). What a sample is, is
+    theirs to say, too: `sees` is what they look at, "images" or "depths"; `learns` is the label that they are
+    trained on, "poses" or "landmarks". A method without stages is not trained at all.
 
     Args:
         network, stem: see nn.resnet.build.

@@ -228,7 +228,11 @@ class Run:
 
 
 def stage_of(stages, epochs, epoch):
-    """The stage of an epoch, its first epoch, and the epoch after its last: stages share the epochs equally."""
+    """The stage of an epoch, its first epoch, and the epoch after its last: stages share the epochs equally.
+
+    A stage that is named several times in a row has so many shares.
+    """
     bounds = [round(epochs * i / len(stages)) for i in range(len(stages) + 1)]
-    number = max(i for i, bound in enumerate(bounds[:-1]) if bound <= epoch)
-    return stages[number], bounds[number], bounds[number + 1]
+    stage = stages[max(i for i, bound in enumerate(bounds[:-1]) if bound <= epoch)]
+    first = stages.index(stage)
+    return stage, bounds[first], bounds[first + stages.count(stage)]
