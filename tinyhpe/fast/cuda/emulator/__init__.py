@@ -32,12 +32,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from tinyhpe.errors import InputError
-from tinyhpe.files import cache_folder
+from tinyhpe.files import cache_folder, written_by_rename
 
 SHIM = Path(__file__).with_name("shim.h")
 COMPILER = ["g++", "-std=c++14", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-w", "-x", "c++", "-"]
@@ -121,22 +122,33 @@ def cpp_text(text, parameters):
 
 def build(code):
     """Compile C++ into a shared library, unless that was done before; return its path."""
-    folder = cache_folder() / "emulator"
+    folder = cache_folder() / f"emulator-{os.getuid()}"
     library = folder / f"{hashlib.sha256(repr((COMPILER, code)).encode()).hexdigest()[:20]}.so"
     if library.exists():
+        check_ours(folder)
         return library
     if not sys.platform.startswith("linux") or shutil.which("g++") is None:
         raise InputError("running CUDA kernels on the CPU needs Linux and g++; install it (apt install g++)")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error}; name another with TINYHPE_CACHE") from error
-    unfinished = library.with_suffix(f".{os.getpid()}")  # complete, or not there
-    result = subprocess.run([*COMPILER, "-o", unfinished], input=code, text=True, capture_output=True)
-    if result.returncode != 0:
-        raise KernelError(f"kernels.cu does not compile:\n{result.stderr}")
-    unfinished.rename(library)
+    check_ours(folder)
+    with tempfile.TemporaryDirectory() as workplace:
+        built = Path(workplace) / library.name
+        result = subprocess.run([*COMPILER, "-o", built], input=code, text=True, capture_output=True)
+        if result.returncode != 0:
+            raise KernelError(f"kernels.cu does not compile:\n{result.stderr}")
+        with written_by_rename(library) as file:
+            file.write(built.read_bytes())
     return library
+
+
+def check_ours(folder):
+    """Raise InputError if others may put a library into the folder: its code would run as ours."""
+    status = folder.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise InputError(f"others can write to {folder}: remove it, or name another folder with TINYHPE_CACHE")
 
 
 class GuardedArray:
