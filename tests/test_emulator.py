@@ -271,7 +271,10 @@ def test_a_compiled_kernel_is_kept_and_without_a_compiler_the_error_says_what_to
     CpuModule(text)
     with pytest.raises(InputError, match=r"needs a C\+\+ compiler; run pip install ziglang"):
         CpuModule(text + " ")
-    assert [path.suffix for path in (tmp_path / "emulator").iterdir()] == [".so"]
+    assert [path.suffix for path in next(tmp_path.iterdir()).iterdir()] == [".so"]
+    next(tmp_path.iterdir()).chmod(0o777)
+    with pytest.raises(InputError, match="others can write"):
+        CpuModule(text)
 
 
 COUNTED = """extern "C" __global__ void halve(const float* x, double* y, int n) {

@@ -127,9 +127,11 @@ def test_whoever_stops_early_leaves_no_process_behind(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     batches = loader(stored(tmp_path)).batches(0, 0, epochs=10**6, workers=2)
     next(batches)
-    assert len(multiprocessing.active_children()) == 2
+    crew = multiprocessing.active_children()
+    assert len(crew) == 2
     batches.close()
     assert multiprocessing.active_children() == []
+    assert [process.exitcode for process in crew] == [0, 0]  # in good order, not killed after a wait
 
 
 KILLED_PARENT = """

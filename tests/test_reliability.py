@@ -78,8 +78,11 @@ def test_a_training_that_is_terminated_goes_on_where_it_was(start, tmp_path):
     said, _ = process.communicate(timeout=20)
     assert process.returncode == 130
     assert b"go on with: tinyhpe train --resume --out run" in said
+    written = (tmp_path / "run" / "checkpoint.safetensors").stat().st_mtime_ns
     process = start(["train", "--resume", "--out", "run"], "run/checkpoint.safetensors")
-    time.sleep(1)
+    while (tmp_path / "run" / "checkpoint.safetensors").stat().st_mtime_ns == written:  # until the next epoch
+        assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert b"go on with" in process.communicate(timeout=20)[0]
 

@@ -47,7 +47,7 @@ def test_a_script_that_its_workers_would_run_again_ends_with_the_reason(tmp_path
     )
     finished = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert finished.returncode == 1
-    assert "InputError: a process that renders heads died" in finished.stderr.splitlines()[-1]
+    assert "InputError: a worker process died" in finished.stderr.splitlines()[-1]
 
 
 def test_a_program_from_standard_input_hears_the_true_reason(tmp_path):

@@ -6,6 +6,7 @@ Each command imports what it alone needs: so the pose of one photo is there with
 import argparse
 import json
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tinyhpe.datasets import SPECS
 from tinyhpe.description import RANGES
 from tinyhpe.errors import InputError
 from tinyhpe.files import make_folder
+from tinyhpe.interrupts import interrupts_handled_by
 from tinyhpe.nn.resnet import NETWORKS, STEMS
 from tinyhpe.terminal import safe_streams, visible
 
@@ -43,13 +45,14 @@ def main(arguments=None):
 def run(arguments):
     """Do what the arguments say; returns (exit status, a line for each problem)."""
     try:
-        options = make_parser(arguments[:1]).parse_args(arguments)
-        return 0, options.run(options)
+        with interrupts_handled_by(signal.default_int_handler):
+            options = make_parser(arguments[:1]).parse_args(arguments)
+            return 0, options.run(options)
     except SystemExit as end:  # argparse has said what it had to say
         return end.code, []
     except KeyboardInterrupt as interrupt:
         return 130, [str(interrupt) or "interrupted; no file was left half-written"]
-    except (InputError, OSError, MemoryError) as error:
+    except (InputError, OSError, MemoryError, ImportError) as error:
         return 2, [reason(error)]
 
 
@@ -59,6 +62,8 @@ def reason(error):
         return f"{error.filename or 'output'}: {error.strerror or error}; check the path, permissions and disk"
     if isinstance(error, MemoryError):
         return "out of memory; close other programs, or train with a smaller --input-size, --batch-size or --net"
+    if isinstance(error, ImportError):
+        return f"{error}: a library is not installed well, or memory ran out; see pip check, and ulimit -v"
     return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
 
 
@@ -221,7 +226,13 @@ def run_train(options):
     with locked(make_folder(out)):
         if not options.resume and (out / CHECKPOINT).exists():
             raise InputError(f"{out} already holds a run: add --resume to go on with it, or choose another --out")
-        return train(out, settings, options)
+        try:
+            return train(out, settings, options)
+        except KeyboardInterrupt:
+            if not (out / CHECKPOINT).exists():
+                raise
+            go_on = shlex.join(["tinyhpe", "train", "--resume", "--out", options.out])
+            raise KeyboardInterrupt(f"interrupted; go on with: {go_on}") from None
 
 
 def train(out, settings, options):
@@ -231,7 +242,7 @@ def train(out, settings, options):
     from tinyhpe.datasets.loader import default_workers
     from tinyhpe.evaluation import evaluate
     from tinyhpe.pose.metrics import table
-    from tinyhpe.train import Interrupted, Run, split
+    from tinyhpe.train import Run, split
 
     method, side = methods.find(settings.method), crop_size(settings.input_size)
     wanted = {"sees": method.sees, "learns": method.learns}
@@ -240,11 +251,7 @@ def train(out, settings, options):
     run = Run(settings, training, out, options.device, default_workers(options.device))
     if options.resume:
         run.load_checkpoint()
-    try:
-        run.train()
-    except Interrupted:
-        go_on = shlex.join(["tinyhpe", "train", "--resume", "--out", options.out])
-        raise Interrupted(f"interrupted; go on with: {go_on}") from None
+    run.train()
     run.save_model()
     result = evaluate(validation, run.model)
     run.save_report(result)
@@ -303,6 +310,7 @@ def run_predict(options):
     out = make_folder(options.out) if options.draw and paths else None
     with tqdm(paths, "predict", unit="photo", disable=len(paths) < FEW_PHOTOS, leave=False) as bar:
         for path in bar:
+            photo = None  # before the next one comes: two large ones are too much
             try:
                 pose, photo = predict_photo(path, box, model)
                 entries.append({"image": str(path), **pose._asdict()})
@@ -373,7 +381,7 @@ def run_class(options):
 def run_doctor(_):
     from tinyhpe import doctor
 
-    print("\n".join(doctor.report()))
+    print("\n".join(map(visible, doctor.report())))
     return []
 
 

@@ -7,7 +7,7 @@ import sys
 
 # what a terminal obeys, but for tabs, new lines and progress bars' returns: control characters, those of C1; and
 # what changes the direction of writing
-COMMANDS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+COMMANDS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def visible(text):
@@ -58,8 +58,8 @@ def safe_streams():
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
-        except OSError:  # closed: the next file that is opened would take its place
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        except OSError:  # closed: the next file that is opened would take its place, here and in our processes
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "r+" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
     with contextlib.redirect_stdout(Stream(sys.stdout)) as output, contextlib.redirect_stderr(Stream(sys.stderr)):

@@ -19,8 +19,7 @@ LYING_ORIENTATIONS = (5, 6, 7, 8)  # of EXIF: those that exchange width and heig
 MOST_BYTES, MOST_MEMORY = 10**8, 4 * 10**8  # of a file; for its pixels
 PROGRESSIVE = 13
 BYTES_PER_PIXEL = {  # that decoding takes at most, by format: measured, and rounded up
-    **dict.fromkeys(("JPEG", "MPO"), 8),
-    **dict.fromkeys(("PNG", "BMP", "GIF", "PPM"), 9),
+    **dict.fromkeys(("JPEG", "MPO", "PNG", "BMP", "GIF", "PPM"), 9),
     **dict.fromkeys(("TIFF", "AVIF"), 14),
     **dict.fromkeys(("WEBP", "JPEG2000"), 22),
 }

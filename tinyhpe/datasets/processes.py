@@ -74,12 +74,16 @@ class Worker:
             raise answer
         return answer
 
+    def dismiss(self):
+        """Tell it to end, whether it is at work or waits for an order."""
+        self.life.close()
+        self.pipe.close()
+
     def end(self):
-        """Wait for its end, once its `life` is closed; not for long."""
+        """Wait for its end, once it is dismissed; not for long."""
         self.process.join(SECONDS_TO_END)
         self.process.kill()
         self.process.join()
-        self.pipe.close()
 
 
 @contextlib.contextmanager
@@ -95,7 +99,7 @@ def workers(count, function, *given):
         yield crew
     finally:
         for worker in crew:
-            worker.life.close()
+            worker.dismiss()
         for worker in crew:
             worker.end()
 

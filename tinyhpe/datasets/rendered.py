@@ -7,6 +7,7 @@ its own, started from (seed, i). So a longer set begins with the shorter one.
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import zlib
 from functools import partial
 from pathlib import Path
@@ -85,7 +86,8 @@ def load(
     if not all(_is_whole(*file) for file in wanted):
         render_chunk = partial(_render_chunk, POSES[data], sees, seed, size)
         try:
-            with locked(make_folder(entry), wait=True):
+            # a worker that runs its parent's script once more must not wait for its parent
+            with locked(make_folder(entry), wait=multiprocessing.parent_process() is None):
                 if not all(_is_whole(*file) for file in wanted):  # nobody has made it meanwhile
                     _write(files, render_chunk, count, size, workers, progress)
         except InputError as problem:

@@ -13,6 +13,7 @@ from tinyhpe.datasets import RENDERED
 from tinyhpe.datasets.crops import crop_size
 from tinyhpe.evaluation import SEED
 from tinyhpe.pose.metrics import ANGLES
+from tinyhpe.reproduce.variants import register
 from tinyhpe.train import Settings
 
 SWEEPS = {angle: f"rendered-{angle}" for angle in ANGLES}  # the angle that varies -> the test set
@@ -197,6 +198,7 @@ def make_plan(options):
     Raises:
         InputError: settings that make no sense.
     """
+    register()
     chosen = (QUICK if options["quick"] else FULL) | options
     shared = {field.name: chosen[field.name] for field in fields(Settings) if field.name in chosen}
     rest = {name: chosen[name] for name in ("seeds", "tested", "photos", "device", "quick")}

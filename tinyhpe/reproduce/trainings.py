@@ -20,7 +20,7 @@ from tinyhpe.errors import InputError
 from tinyhpe.evaluation import SEED, evaluate, robustness
 from tinyhpe.files import written_by_rename
 from tinyhpe.reproduce.plan import ROBUSTNESS
-from tinyhpe.reproduce.variants import PlainLoader
+from tinyhpe.reproduce.variants import PlainLoader, register
 from tinyhpe.train import CHECKPOINT, Interrupted, Run
 
 PLAN, RESULT, TIMES, PHOTOS = "plan.json", "result.json", "times.json", "photos"
@@ -89,6 +89,7 @@ def train_in_parallel(plan, folders):
 
 def work(plan, name, seed, folder):
     """What a process does: one training and its tests, and the file of the results, or of the reason for none."""
+    register()
     folder.mkdir(exist_ok=True)
     try:
         with (

@@ -71,7 +71,11 @@ VARIANTS = {
     "siamese-quarter": Quarter,
     "siamese-three-quarters": ThreeQuarters,
 }
-METHODS.update(VARIANTS)  # a Run builds its method by name
+
+
+def register():
+    """Let a Run build the variants by name, in this process."""
+    METHODS.update(VARIANTS)
 
 
 class PlainLoader(Loader):

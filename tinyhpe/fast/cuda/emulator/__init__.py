@@ -37,12 +37,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from tinyhpe.errors import InputError
-from tinyhpe.files import cache_folder
+from tinyhpe.files import cache_folder, written_by_rename
 
 SHIM = Path(__file__).with_name("shim.h")
 COUNTING = Path(__file__).with_name("counting.h")
@@ -52,6 +53,7 @@ ZIG = [sys.executable, "-m", "ziglang", "c++", "-nostdlib++", "-fno-sanitize=und
 # reads and writes as the text has them, not as an optimizer leaves them; the library that they are for is left out
 COUNTED_BY_GXX = ["-O0", "-fsanitize=thread", "-nodefaultlibs"]
 COUNTED_BY_ZIG = ["-O0", "-Xclang", "-fsanitize=thread", "-mllvm", "-tsan-instrument-read-before-write"]
+USER = os.getuid() if hasattr(os, "getuid") else None  # Windows keeps a cache of each user apart
 ORDERS = ("ascending", "descending", "shuffled")  # 0, 1, 2 in shim.h
 GUARD_BYTES = 1 << 16  # on each side of an array: what one block without a bounds check writes is seen
 # every byte there: a NaN beside what is read; 3e38 beside what is written, so that a NaN written there is seen
@@ -149,26 +151,37 @@ def compiler(counted=False):
 
 def build(code, counted=False):
     """Compile C++ into a shared library, unless that was done before; return its path."""
-    folder = cache_folder() / "emulator"
+    folder = cache_folder() / f"emulator-{USER}"
     library = folder / f"{hashlib.sha256(repr((FLAGS, counted, code)).encode()).hexdigest()[:20]}.so"
     if library.exists():
+        check_ours(folder)
         return library
     command, zig_cache = compiler(counted), folder / "zig"
     if command[0] != "g++" and not zig_cache.exists():
         print("compiling a first kernel with ziglang: half a minute to two, this once", file=sys.stderr)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error}; name another with TINYHPE_CACHE") from error
-    unfinished = library.with_suffix(f".{os.getpid()}")  # complete, or not there
+    check_ours(folder)
     settings = os.environ | dict.fromkeys(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"], str(zig_cache))
     settings["LC_ALL"] = "C"  # messages in English, and in ASCII
-    command += ["-o", str(unfinished)]
-    result = subprocess.run(command, input=code, encoding="utf-8", capture_output=True, env=settings)
-    if result.returncode != 0:
-        raise KernelError(f"kernels.cu does not compile:\n{result.stderr}")
-    unfinished.replace(library)
+    with tempfile.TemporaryDirectory() as workplace:
+        built = Path(workplace) / library.name
+        command += ["-o", str(built)]
+        result = subprocess.run(command, input=code, encoding="utf-8", capture_output=True, env=settings)
+        if result.returncode != 0:
+            raise KernelError(f"kernels.cu does not compile:\n{result.stderr}")
+        with written_by_rename(library) as file:
+            file.write(built.read_bytes())
     return library
+
+
+def check_ours(folder):
+    """Raise InputError if others may put a library into the folder: its code would run as ours."""
+    status = folder.stat()
+    if USER is not None and (status.st_uid != USER or status.st_mode & 0o022):
+        raise InputError(f"others can write to {folder}: remove it, or name another folder with TINYHPE_CACHE")
 
 
 class GuardedArray:
