@@ -1,6 +1,7 @@
 """The emulator sees what is wrong with a kernel, and NVRTC compiles all of ours: no GPU is needed for either."""
 
 import functools
+import importlib.util
 import re
 from unittest import mock
 
@@ -10,6 +11,7 @@ import pytest
 from tinyhpe.errors import InputError
 from tinyhpe.fast.cuda import conv, emulator, launch, norm
 from tinyhpe.fast.cuda.emulator import CpuModule, KernelError, nvrtc
+from tinyhpe.fast.cuda.emulator.counting import count_accesses
 from tinyhpe.fast.cuda.pairs import CudaPairwiseOrder
 from tinyhpe.ops.pairs import PairwiseOrder
 
@@ -18,7 +20,7 @@ KERNELS = launch.source()
 
 @pytest.fixture(autouse=True)
 def needs_a_compiler(request):
-    """Skip, with the reason, where g++ is missing."""
+    """Skip, with the reason, where a C++ compiler is missing."""
     try:
         compile_once(SMALL)
     except InputError as reason:
@@ -265,13 +267,44 @@ def test_a_compiled_kernel_is_kept_and_without_a_compiler_the_error_says_what_to
     monkeypatch.setenv("TINYHPE_CACHE", str(tmp_path))
     CpuModule(text)
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     CpuModule(text)
-    with pytest.raises(InputError, match=r"needs Linux and g\+\+"):
+    with pytest.raises(InputError, match=r"needs a C\+\+ compiler; run pip install ziglang"):
         CpuModule(text + " ")
     assert [path.suffix for path in next(tmp_path.iterdir()).iterdir()] == [".so"]
     next(tmp_path.iterdir()).chmod(0o777)
     with pytest.raises(InputError, match="others can write"):
         CpuModule(text)
+
+
+COUNTED = """extern "C" __global__ void halve(const float* x, double* y, int n) {
+    __shared__ float both[2];
+    int i = threadIdx.x;
+    if (i < 2) both[i] = x[2 * i] + x[2 * i + 1];
+    __syncthreads();
+    if (i < n) y[i] += both[0] - both[1];
+}
+"""
+
+
+def test_reads_and_writes_are_counted_as_the_text_has_them():
+    args = np.ones(4, np.float32), np.zeros(3), np.int32(3)
+    made = count_accesses(COUNTED, "halve", (1,), (8,), args)
+    # threads 0 to 2 read and write y, of 8 bytes; 0 and 1 read two of x, of 4 bytes
+    assert made == (3, 1, 2, 1, 3 * 2 * 8 + 2 * 2 * 4)
+    assert not args[1].any()
+
+
+@pytest.mark.slow
+def test_where_there_is_no_gxx_ziglang_compiles_and_counts_the_same(monkeypatch):
+    pytest.importorskip("ziglang", reason="the compiler of the extra kernels is not installed")
+    with_gxx = count_accesses(COUNTED, "halve", (1,), (8,), (np.ones(4, np.float32), np.zeros(3), np.int32(3)))
+    monkeypatch.setattr(emulator.shutil, "which", lambda name: None)
+    text = COUNTED + "// with zig\n"  # another text, so that it is compiled anew
+    y = np.zeros(3)
+    CpuModule(text).get_function("halve")((1,), (8,), (np.float32([1, 2, 4, 8]), y, np.int32(3)))
+    np.testing.assert_array_equal(y, [-9, -9, -9])
+    assert count_accesses(text, "halve", (1,), (8,), (np.ones(4, np.float32), y, np.int32(3))) == with_gxx
 
 
 @pytest.fixture

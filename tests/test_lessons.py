@@ -38,7 +38,10 @@ def run_lesson(name, exercises, folder):
         command, cwd=folder, env=os.environ | settings, timeout=GATE_SECONDS, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-3000:]
-    return json.loads(report.read_text())
+    outcome = json.loads(report.read_text())
+    if outcome["ended"]:
+        pytest.skip(f"lesson {name} cannot run here: {ran.stdout[:300]}")
+    return outcome
 
 
 @pytest.fixture(scope="session")

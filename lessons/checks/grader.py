@@ -130,6 +130,18 @@ class Check:
         said = "You wrote no guess" if guess is None else f"You guessed {guess}"
         show("open", f"{said}; it is {truth}.")
 
+    def end(self, reason):
+        """End a lesson that cannot run here: show why, and run no cell after this one."""
+        show("open", reason)
+        raise EndOfLesson
+
+
+class EndOfLesson(Exception):
+    """Stops a notebook. Jupyter draws nothing for it."""
+
+    def _render_traceback_(self):
+        return []
+
 
 def find(number, table):
     """What the lesson's JUDGES or HINTS hold for an exercise, or None."""

@@ -26,7 +26,7 @@ def run(name, exercises="stubs"):
 
     Returns:
         {"verdicts": {exercise: verdict}, "figures": how many were shown, "seconds": of computing, on all cores,
-        "mistakes": [[exercise, remark, verdict, what check() printed], ...]}
+        "mistakes": [[exercise, remark, verdict, what check() printed], ...], "ended": by check.end()}
     """
     import matplotlib.pyplot as plt
 
@@ -40,7 +40,7 @@ def run(name, exercises="stubs"):
     namespace = {"__name__": "__main__"}
     solutions = {number: source for number, _, source in read_answers("solutions", name)}
     mistakes = read_answers("mistakes", name) if exercises == "mistakes" else []
-    cells = read_code(name)
+    cells, ended = read_code(name), False
     for place, source in enumerate(cells):
         title, number = f"{name}, code cell {place + 1}", task_of(source)
         if exercises == "mistakes" and source.startswith("# Slow"):
@@ -54,9 +54,19 @@ def run(name, exercises="stubs"):
                     execute(cells[place + 1], title, namespace)
                 tried.append([number, remark, grader.verdicts[number], " ".join(printed.getvalue().split())])
         solved = number and exercises == "solutions"
-        execute(solutions[number] if solved else source, f"solution {number}" if solved else title, namespace)
+        try:
+            execute(solutions[number] if solved else source, f"solution {number}" if solved else title, namespace)
+        except grader.EndOfLesson:
+            ended = True
+            break
     seconds = sum(os.times()[:4]) - started
-    return {"verdicts": grader.verdicts, "figures": len(figures), "seconds": seconds, "mistakes": tried}
+    return {
+        "verdicts": grader.verdicts,
+        "figures": len(figures),
+        "seconds": seconds,
+        "mistakes": tried,
+        "ended": ended,
+    }
 
 
 def refuse(*_, **__):

@@ -1,4 +1,4 @@
-"""Run CUDA kernels without a GPU, to test them: g++ compiles their text behind `shim.h`.
+"""Run CUDA kernels without a GPU, to test them: a C++ compiler takes their text behind `shim.h`.
 
 A module is called as CuPy's RawModule is, with NumPy arrays:
 
@@ -20,13 +20,18 @@ Reading outside an array gives NaN or 3e38, reading shared memory that nobody ha
 result is compared with NumPy's.
 
 What it cannot see: between two barriers a thread is never interrupted, so `sum[0] += x` looks right here and needs
-atomicAdd on a GPU. It knows no half precision, and says nothing about time. A pointer that is wildly wrong ends
-Python. It runs on Linux.
+atomicAdd on a GPU. It knows no half precision, and says nothing about time; `counting.py` counts reads and writes.
+A pointer that is wildly wrong ends Python.
+
+It needs a C++ compiler: g++ on Linux, or `pip install ziglang` anywhere (the extra `kernels`: a compiler in a
+wheel), whose first kernel takes half a minute to two. Tried on Linux with both. What differs on Windows and macOS
+was compiled for them and has never run there.
 """
 
 import ctypes
 import functools
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -41,7 +46,14 @@ from tinyhpe.errors import InputError
 from tinyhpe.files import cache_folder, written_by_rename
 
 SHIM = Path(__file__).with_name("shim.h")
-COMPILER = ["g++", "-std=c++14", "-O1", "-shared", "-fPIC", "-ffp-contract=off", "-w", "-x", "c++", "-"]
+COUNTING = Path(__file__).with_name("counting.h")
+FLAGS = ["-std=c++14", "-O1", "-shared", "-s", "-fPIC", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti", "-w"]
+# C++ is C's library and no more here, so that zig need not build C++'s; and as g++ does, it is to trap nothing
+ZIG = [sys.executable, "-m", "ziglang", "c++", "-nostdlib++", "-fno-sanitize=undefined"]
+# reads and writes as the text has them, not as an optimizer leaves them; the library that they are for is left out
+COUNTED_BY_GXX = ["-O0", "-fsanitize=thread", "-nodefaultlibs"]
+COUNTED_BY_ZIG = ["-O0", "-Xclang", "-fsanitize=thread", "-mllvm", "-tsan-instrument-read-before-write"]
+USER = os.getuid() if hasattr(os, "getuid") else None  # Windows keeps a cache of each user apart
 ORDERS = ("ascending", "descending", "shuffled")  # 0, 1, 2 in shim.h
 GUARD_BYTES = 1 << 16  # on each side of an array: what one block without a bounds check writes is seen
 # every byte there: a NaN beside what is read; 3e38 beside what is written, so that a NaN written there is seen
@@ -72,15 +84,16 @@ class CpuModule:
 
     Args:
         text: CUDA C; its kernels are `extern "C" __global__ void name(...)`.
+        counted: compile it for counting.py.
 
     Raises:
-        KernelError: g++ does not accept it; the message has its line numbers.
-        InputError: there is no g++, or the cache folder cannot be written.
+        KernelError: the compiler does not accept it; the message has its line numbers.
+        InputError: there is no compiler, or the cache folder cannot be written.
     """
 
-    def __init__(self, text):
+    def __init__(self, text, counted=False):
         self.parameters = kernel_parameters(text)
-        self.library = ctypes.CDLL(str(build(cpp_text(text, self.parameters))))
+        self.library = ctypes.CDLL(str(build(cpp_text(text, self.parameters, counted), counted)))
 
     def get_function(self, name):
         """Return the kernel as a function (grid, block, args, shared_mem=0), as CuPy does.
@@ -110,33 +123,53 @@ def parse_parameter(kernel, declaration):
     return base, "*" in declaration, "const" in words
 
 
-def cpp_text(text, parameters):
+def cpp_text(text, parameters, counted=False):
     """The text behind the shim, and for each kernel a C function that the Python side can call."""
     exports = []
     for name, types in parameters.items():
         casts = [f"*({base}{'*' * pointer}*)args[{i}]" for i, (base, pointer, _) in enumerate(types)]
         exports.append(f"EXPORT_KERNEL({name}, {', '.join(casts)})")
     text = DYNAMIC_SHARED.sub(r"\1* const \2 = (\1*)emulator::dynamic_shared", text)
-    return "\n".join([SHIM.read_text(encoding="utf-8"), '#line 1 "kernels.cu"', text, *exports])
+    headers = [path.read_text(encoding="utf-8") for path in ([SHIM, COUNTING] if counted else [SHIM])]
+    return "\n".join([*headers, '#line 1 "kernels.cu"', text, *exports])
 
 
-def build(code):
+def compiler(counted=False):
+    """The command that compiles C++ from standard input on this machine.
+
+    Raises:
+        InputError: there is no compiler.
+    """
+    if sys.platform.startswith("linux") and shutil.which("g++"):
+        command = ["g++", *FLAGS, *(COUNTED_BY_GXX if counted else [])]
+    elif importlib.util.find_spec("ziglang"):
+        command = [*ZIG, *FLAGS, *(COUNTED_BY_ZIG if counted else [])]
+    else:
+        raise InputError("running CUDA kernels on the CPU needs a C++ compiler; run pip install ziglang")
+    return [*command, "-x", "c++", "-"]
+
+
+def build(code, counted=False):
     """Compile C++ into a shared library, unless that was done before; return its path."""
-    folder = cache_folder() / f"emulator-{os.getuid()}"
-    library = folder / f"{hashlib.sha256(repr((COMPILER, code)).encode()).hexdigest()[:20]}.so"
+    folder = cache_folder() / f"emulator-{USER}"
+    library = folder / f"{hashlib.sha256(repr((FLAGS, counted, code)).encode()).hexdigest()[:20]}.so"
     if library.exists():
         check_ours(folder)
         return library
-    if not sys.platform.startswith("linux") or shutil.which("g++") is None:
-        raise InputError("running CUDA kernels on the CPU needs Linux and g++; install it (apt install g++)")
+    command, zig_cache = compiler(counted), folder / "zig"
+    if command[0] != "g++" and not zig_cache.exists():
+        print("compiling a first kernel with ziglang: half a minute to two, this once", file=sys.stderr)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error}; name another with TINYHPE_CACHE") from error
     check_ours(folder)
+    settings = os.environ | dict.fromkeys(["ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"], str(zig_cache))
+    settings["LC_ALL"] = "C"  # messages in English, and in ASCII
     with tempfile.TemporaryDirectory() as workplace:
         built = Path(workplace) / library.name
-        result = subprocess.run([*COMPILER, "-o", built], input=code, text=True, capture_output=True)
+        command += ["-o", str(built)]
+        result = subprocess.run(command, input=code, encoding="utf-8", capture_output=True, env=settings)
         if result.returncode != 0:
             raise KernelError(f"kernels.cu does not compile:\n{result.stderr}")
         with written_by_rename(library) as file:
@@ -147,7 +180,7 @@ def build(code):
 def check_ours(folder):
     """Raise InputError if others may put a library into the folder: its code would run as ours."""
     status = folder.stat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o022:
+    if USER is not None and (status.st_uid != USER or status.st_mode & 0o022):
         raise InputError(f"others can write to {folder}: remove it, or name another folder with TINYHPE_CACHE")
 
 

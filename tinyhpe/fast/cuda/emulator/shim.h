@@ -1,17 +1,84 @@
-// What the text of a CUDA kernel expects to find, for g++: so that it runs on a CPU, one thread at a time.
+// What the text of a CUDA kernel expects to find, for a C++ compiler: so that it runs on a CPU, one thread at a time.
 //
 // Each CUDA thread runs until it comes to a barrier. There it waits: its stack is put aside (a "fiber"), and the next
 // thread runs. When all have come, all go on, again one after the other. A kernel without barriers needs one fiber.
+//
+// Only headers of C: they compile in a tenth of a second, and nothing of C++ must be linked.
 #pragma once
+#ifdef __APPLE__  // hides swapcontext otherwise
+#define _XOPEN_SOURCE 700
+#define _DARWIN_C_SOURCE
+#endif
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
 
-#include <algorithm>
-#include <deque>
-#include <memory>
-#include <string>
-#include <vector>
+// ---- What differs between systems: fibers, and the names of sections ----
+
+const int STACK_BYTES = 65536;
+
+#ifdef _WIN32  // its own header would define `near`, `far`, `small` and more, which a kernel may use as names
+extern "C" {
+__declspec(dllimport) void* __stdcall ConvertThreadToFiber(void*);
+__declspec(dllimport) int __stdcall ConvertFiberToThread();
+__declspec(dllimport) void* __stdcall CreateFiber(size_t, void(__stdcall*)(void*), void*);
+__declspec(dllimport) void __stdcall DeleteFiber(void*);
+__declspec(dllimport) void __stdcall SwitchToFiber(void*);
+}
+#define EXPORT extern "C" __declspec(dllexport)
+typedef void* Context;
+
+static void begin_fibers(Context& here) { here = ConvertThreadToFiber(nullptr); }
+static void end_fibers() { ConvertFiberToThread(); }
+static void switch_fibers(Context&, Context& to) { SwitchToFiber(to); }
+
+template <void (*function)()>
+static void __stdcall run_fiber(void*) { function(); }
+
+// The fiber will run `function`, from its beginning, when it is switched to; the function must not return.
+template <void (*function)()>
+static void make_fiber(Context& fiber) {
+    if (fiber) DeleteFiber(fiber);
+    fiber = CreateFiber(STACK_BYTES, run_fiber<function>, nullptr);
+}
+#else
+#include <ucontext.h>
+#define EXPORT extern "C"
+typedef ucontext_t Context;
+
+static void begin_fibers(Context&) {}
+static void end_fibers() {}
+static void switch_fibers(Context& from, Context& to) { swapcontext(&from, &to); }
+
+template <void (*function)()>
+static void make_fiber(Context& fiber) {
+    void* stack = fiber.uc_stack.ss_sp;
+    getcontext(&fiber);
+    fiber.uc_stack.ss_sp = stack ? stack : malloc(STACK_BYTES);
+    fiber.uc_stack.ss_size = STACK_BYTES;
+    makecontext(&fiber, function, 0);
+}
+#endif
+
+// Shared variables lie side by side in one section, so that it can be filled with NaN before each block.
+// (`extern __shared__` has been turned into a pointer to dynamic_shared by then: see __init__.py.)
+#if defined(_WIN32)  // parts of a section are laid in the order of what follows the $
+#define __shared__ static __attribute__((section("shared$m")))
+__attribute__((section("shared$a"), used)) static char __start_shared_memory[16];
+__attribute__((section("shared$z"), used)) static char __stop_shared_memory[16];
+#elif defined(__APPLE__)
+#define __shared__ static __attribute__((section("__DATA,shared_memory")))
+extern char __start_shared_memory[] __asm("section$start$__DATA$shared_memory");
+extern char __stop_shared_memory[] __asm("section$end$__DATA$shared_memory");
+#else
+#define __shared__ static __attribute__((section("shared_memory")))
+extern char __start_shared_memory[] __attribute__((visibility("hidden")));  // both made by the linker
+extern char __stop_shared_memory[] __attribute__((visibility("hidden")));
+#endif
+
+// ---- What a kernel can name ----
 
 struct uint3 { unsigned x, y, z; };
 struct dim3 { unsigned x, y, z; };
@@ -23,140 +90,145 @@ struct alignas(16) float4 { float x, y, z, w; };
 #define __device__ static
 #define __forceinline__ inline
 #define __launch_bounds__(...)
-// Shared variables lie side by side in one part of memory, so that it can be filled with NaN before each block.
-// (`extern __shared__` has been turned into a pointer to dynamic_shared by then: see __init__.py.)
-#define __shared__ static __attribute__((section("shared_memory")))
-extern char __start_shared_memory[] __attribute__((visibility("hidden")));  // both made by the linker
-extern char __stop_shared_memory[] __attribute__((visibility("hidden")));
 
 static dim3 gridDim, blockDim;
 static uint3 blockIdx, threadIdx;
-using std::max;
-using std::min;
+template <class T> static T max(T a, T b) { return a < b ? b : a; }
+template <class T> static T min(T a, T b) { return b < a ? b : a; }
 
 namespace emulator {
 
-const int WARP = 32, MAX_THREADS = 1024, STACK_BYTES = 65536, GUARD_BYTES = 4096;
+const int WARP = 32, MAX_THREADS = 1024, GUARD_BYTES = 4096;
 const char POISON = (char)0xff;  // four of them are a NaN, and as an integer -1
 
-__shared__ char lane_values[MAX_THREADS][16] __attribute__((used));  // what the threads of a warp show each other
-static std::vector<char> dynamic_shared_memory;
+__shared__ char nothing[16] __attribute__((used, retain));  // so that there is a section where no kernel has shared memory
+static char lane_values[MAX_THREADS][16];           // what the threads of a warp show each other
 static char* dynamic_shared;
+static int dynamic_shared_bytes;  // without the guard behind it
 
 struct Barrier {
-    int arrived = 0, line = 0;
-    long openings = 0;
+    int arrived, line;
+    long openings;
 };
 static Barrier block_barrier, warp_barriers[MAX_THREADS / WARP];
 
 struct Fiber {
-    ucontext_t context;
-    std::unique_ptr<char[]> stack{new char[STACK_BYTES]};
-    int thread;                 // the one that it runs
-    const Barrier* waits_at;    // nullptr: its threads have ended
-    long openings;              // of that barrier when it came there
+    Context context;
+    int thread;               // the one that it runs
+    const Barrier* waits_at;  // nullptr: its threads have ended
+    long openings;            // of that barrier when it came there
 };
-static std::deque<Fiber> fibers;  // kept from block to block
+static Fiber fibers[MAX_THREADS];
 static Fiber* current;
-static ucontext_t scheduler;
+static Context scheduler;
 
-static void (*kernel)();          // calls the kernel with these arguments:
+static void (*kernel)();  // calls the kernel with these arguments:
 static void** arguments;
-static std::vector<int> order;  // in which the threads of a block run
-static size_t begun;            // how many of them have begun
-static std::string problem;     // the first thing that went wrong
+static int order[MAX_THREADS];  // in which the threads of a block run
+static int threads;             // of a block
+static int begun;               // how many of them have begun
+static char problem[400];       // the first thing that went wrong
 
-static std::string place() {
-    return " in block (" + std::to_string(blockIdx.x) + ", " + std::to_string(blockIdx.y) + ", " +
-           std::to_string(blockIdx.z) + ")";
+static void report(const char* format, ...) {
+    if (problem[0]) return;
+    va_list values;
+    va_start(values, format);
+    vsnprintf(problem, sizeof problem, format, values);
+    va_end(values);
+}
+
+static const char* place() {
+    static char text[80];
+    snprintf(text, sizeof text, "in block (%u, %u, %u)", blockIdx.x, blockIdx.y, blockIdx.z);
+    return text;
 }
 
 static uint3 position(unsigned index, dim3 size) {
     return {index % size.x, index / size.x % size.y, index / (size.x * size.y)};
 }
 
-// Runs threads from the first that has not begun, until there is none. A barrier may stop it for a while.
+// What a fiber does: run threads from the first that has not begun, until there is none. A barrier may stop it for a
+// while.
 static void run_threads() {
-    while (begun < order.size()) {
+    while (begun < threads) {
         current->thread = order[begun++];
         threadIdx = position(current->thread, blockDim);
         kernel();
     }
     current->waits_at = nullptr;
+    switch_fibers(current->context, scheduler);
 }
 
 static void resume(Fiber& fiber) {
     current = &fiber;
     threadIdx = position(fiber.thread, blockDim);
-    swapcontext(&scheduler, &fiber.context);
+    switch_fibers(scheduler, fiber.context);
 }
 
-static void wait(Barrier& barrier, int threads, int line) {
+static void wait(Barrier& barrier, int expected, int line) {
     if (barrier.arrived == 0) barrier.line = line;
-    if (barrier.line != line && problem.empty())
-        problem = "threads wait at two different barriers" + place() + ", of lines " + std::to_string(barrier.line) +
-                  " and " + std::to_string(line) + "; all threads must come to the same one";
+    if (barrier.line != line)
+        report("threads wait at two different barriers %s, of lines %d and %d; all threads must come to the same one",
+               place(), barrier.line, line);
     current->waits_at = &barrier;
     current->openings = barrier.openings;
-    if (++barrier.arrived == threads) {
+    if (++barrier.arrived == expected) {
         barrier.arrived = 0;
         ++barrier.openings;
     }
-    swapcontext(&current->context, &scheduler);
+    switch_fibers(current->context, scheduler);
 }
 
-static void run_block() {
+static void clear_block() {
     memset(__start_shared_memory, POISON, __stop_shared_memory - __start_shared_memory);
-    std::fill(dynamic_shared_memory.begin(), dynamic_shared_memory.end(), POISON);
+    memset(dynamic_shared, POISON, dynamic_shared_bytes + GUARD_BYTES);
+    memset(lane_values, POISON, sizeof lane_values);
     block_barrier = {};
     for (Barrier& barrier : warp_barriers) barrier = {};
     begun = 0;
-    size_t used = 0;
-    while (begun < order.size()) {
-        if (used == fibers.size()) fibers.emplace_back();
-        Fiber& fiber = fibers[used++];
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.get();
-        fiber.context.uc_stack.ss_size = STACK_BYTES;
-        fiber.context.uc_link = &scheduler;  // where it goes when run_threads returns
-        makecontext(&fiber.context, run_threads, 0);
-        resume(fiber);
+}
+
+static void run_block() {
+    clear_block();
+    int used = 0;
+    while (begun < threads) {
+        make_fiber<run_threads>(fibers[used].context);
+        resume(fibers[used++]);
     }
     bool waiting = true;
-    while (waiting && problem.empty()) {
+    while (waiting && !problem[0]) {
         const Barrier* shut = nullptr;
         bool moved = false;
         waiting = false;
-        for (size_t i = 0; i < used; ++i) {
-            if (!fibers[i].waits_at) continue;
+        for (Fiber* fiber = fibers; fiber < fibers + used; ++fiber) {
+            if (!fiber->waits_at) continue;
             waiting = true;
-            if (fibers[i].waits_at->openings > fibers[i].openings) {
+            if (fiber->waits_at->openings > fiber->openings) {
                 moved = true;
-                resume(fibers[i]);
+                resume(*fiber);
             } else
-                shut = fibers[i].waits_at;
+                shut = fiber->waits_at;
         }
         if (waiting && !moved)
-            problem = "deadlock" + place() + ": only " + std::to_string(shut->arrived) +
-                      " threads come to the barrier of line " + std::to_string(shut->line) +
-                      "; all must, so it may not stand after a return or inside an if that only some threads take";
+            report("deadlock %s: only %d threads come to the barrier of line %d; all must, so it may not stand after "
+                   "a return or inside an if that only some threads take", place(), shut->arrived, shut->line);
     }
-    for (size_t i = dynamic_shared_memory.size() - GUARD_BYTES; i < dynamic_shared_memory.size(); ++i)
-        if (dynamic_shared_memory[i] != POISON && problem.empty())
-            problem = "a thread wrote past the end of the dynamic shared memory" + place() +
-                      "; ask for more bytes with shared_mem, or check the index";
+    for (int i = dynamic_shared_bytes; i < dynamic_shared_bytes + GUARD_BYTES; ++i)
+        if (dynamic_shared[i] != POISON)
+            report("a thread wrote past the end of the dynamic shared memory %s; ask for more bytes with shared_mem, "
+                   "or check the index", place());
 }
 
 // 0: ascending, 1: descending, 2: shuffled, always in the same way.
-static std::vector<int> make_order(int count, int kind) {
-    std::vector<int> numbers(count);
+static void fill_order(int* numbers, int count, int kind) {
     for (int i = 0; i < count; ++i) numbers[i] = kind == 1 ? count - 1 - i : i;
     unsigned random = 1;
     for (int i = count - 1; kind == 2 && i > 0; --i) {
         random = random * 1664525u + 1013904223u;
-        std::swap(numbers[i], numbers[(random >> 8) % (i + 1)]);
+        int other = (random >> 8) % (i + 1), kept = numbers[i];
+        numbers[i] = numbers[other];
+        numbers[other] = kept;
     }
-    return numbers;
 }
 
 // Runs a kernel on a grid; returns what went wrong, or "".
@@ -164,24 +236,30 @@ static const char* launch(void (*call)(), void** args, const unsigned* grid, con
                           int shared_bytes) {
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {block[0], block[1], block[2]};
-    order = make_order(blockDim.x * blockDim.y * blockDim.z, order_kind);
-    dynamic_shared_memory.resize(shared_bytes + GUARD_BYTES);
-    dynamic_shared = dynamic_shared_memory.data();
+    threads = blockDim.x * blockDim.y * blockDim.z;
+    fill_order(order, threads, order_kind);
+    dynamic_shared_bytes = shared_bytes;
+    dynamic_shared = (char*)realloc(dynamic_shared, shared_bytes + GUARD_BYTES);
     kernel = call;
     arguments = args;
-    problem.clear();
-    for (int index : make_order(gridDim.x * gridDim.y * gridDim.z, order_kind)) {
-        blockIdx = position(index, gridDim);
+    problem[0] = 0;
+    int blocks = gridDim.x * gridDim.y * gridDim.z, *block_order = (int*)malloc(blocks * sizeof(int));
+    fill_order(block_order, blocks, order_kind);
+    begin_fibers(scheduler);
+    for (int i = 0; i < blocks && !problem[0]; ++i) {
+        blockIdx = position(block_order[i], gridDim);
         run_block();
-        if (!problem.empty()) break;
     }
-    return problem.c_str();
+    end_fibers();
+    free(block_order);
+    return problem;
 }
 
 // How many threads of the caller's warp a barrier with this mask waits for.
 static int lanes_in(unsigned mask) {
-    int first = current->thread / WARP * WARP, existing = std::min<int>(WARP, order.size() - first);
-    return __builtin_popcount(existing == WARP ? mask : mask & ((1u << existing) - 1));
+    int first = current->thread / WARP * WARP, lanes = 0;
+    for (int lane = 0; lane < min(WARP, threads - first); ++lane) lanes += mask >> lane & 1;
+    return lanes;
 }
 
 static int lane() { return current->thread % WARP; }
@@ -204,7 +282,7 @@ static T shuffle(unsigned mask, T value, int source, int line) {
 
 }  // namespace emulator
 
-#define __syncthreads() emulator::wait(emulator::block_barrier, emulator::order.size(), __LINE__)
+#define __syncthreads() emulator::wait(emulator::block_barrier, emulator::threads, __LINE__)
 #define __syncwarp() emulator::wait_for_warp(~0u, __LINE__)
 #define __shfl_sync(mask, value, source) emulator::shuffle(mask, value, (source) & 31, __LINE__)
 #define __shfl_up_sync(mask, value, by) emulator::shuffle(mask, value, emulator::lane() - (int)(by), __LINE__)
@@ -217,13 +295,13 @@ static T shuffle(unsigned mask, T value, int source, int line) {
         void** args = emulator::arguments;                                                                    \
         name(__VA_ARGS__);                                                                                    \
     }                                                                                                         \
-    extern "C" const char* run_##name(void** args, const unsigned* grid, const unsigned* block, int order,    \
-                                      int shared_bytes) {                                                     \
+    EXPORT const char* run_##name(void** args, const unsigned* grid, const unsigned* block, int order,        \
+                                  int shared_bytes) {                                                         \
         return emulator::launch(call_##name, args, grid, block, order, shared_bytes);                         \
     }
 
 // Threads run one at a time, so that plain code is atomic.
-template <class T, class V> static T atomicAdd(T* p, V value) { T old = *p; *p += value; return old; }
+template <class T, class V> static T atomicAdd(T* p, V value) { T old = *p; *p = old + value; return old; }
 template <class T, class V> static T atomicMax(T* p, V value) { T old = *p; *p = max<T>(old, value); return old; }
 template <class T, class V> static T atomicMin(T* p, V value) { T old = *p; *p = min<T>(old, value); return old; }
 template <class T, class V> static T atomicExch(T* p, V value) { T old = *p; *p = value; return old; }
