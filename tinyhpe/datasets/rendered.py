@@ -71,7 +71,7 @@ def load(
 ) -> HeadCrops:
     """`count` head crops of size x size pixels; `data`, a name in POSES, says how their poses are distributed.
 
-    The first call renders them (about 95 a second and core at 86 pixels) and keeps them in the folder `cache`
+    The first call renders them (about 115 a second and core at 86 pixels) and keeps them in the folder `cache`
     (default: `cache_folder()`); later calls open the file. `workers` is the number of processes, by default one
     per core; `progress` shows a bar on standard error. `sees` is a name in PICTURES: with "depths" the crops'
     images are depth maps (N, size, size) float32 as Head has them. With `learns` "landmarks" the crops have

@@ -91,6 +91,7 @@ QUESTIONS = (
 )
 DATA_SEED = 0  # all trainings see the same heads: seeds are of weights and order
 DEPTH_HEADS = 64  # a fit to a depth map takes a tenth of a second, and nothing is trained
+FROM_SCRATCH = ("patacchiola", "depth")  # not ResNets: --init is not for them
 ROBUSTNESS = ("siamese", "siamese+plain")  # the question of section 2.5 has a table of its own
 
 
@@ -165,8 +166,9 @@ class Plan:
 
     def settings_of(self, name, seed):
         method, _, change = name.partition("+")
-        few = {"heads": DEPTH_HEADS} if sees(name) == "depths" else {}
-        return Settings(**{**self.shared, **CHANGES[change], **few, "method": method, "seed": seed})
+        own = {"heads": DEPTH_HEADS} if sees(name) == "depths" else {}
+        own |= {"init": ""} if method in FROM_SCRATCH else {}
+        return Settings(**{**self.shared, **CHANGES[change], **own, "method": method, "seed": seed})
 
     def tests_of(self, name):
         """{test set: what open_dataset takes} of those that the method can look at."""
@@ -190,6 +192,8 @@ def sees(name):
 
 QUICK = {"heads": 1600, "input_size": 48, "epochs": 8, "seeds": 2, "tested": 400, "photos": 40}
 FULL = {"heads": 6000, "input_size": 48, "epochs": 14, "seeds": 5, "tested": 1000, "photos": 200}
+# Of networks that begin with published weights, as the paper's: it crops 224 pixels; the other numbers are ours.
+PAPER = {"input_size": 224, "epochs": 24, "lr": 1e-4, "seeds": 1}
 
 
 def make_plan(options):
@@ -199,7 +203,7 @@ def make_plan(options):
         InputError: settings that make no sense.
     """
     register()
-    chosen = (QUICK if options["quick"] else FULL) | options
+    chosen = (QUICK if options["quick"] else FULL) | (PAPER if options.get("init") else {}) | options
     shared = {field.name: chosen[field.name] for field in fields(Settings) if field.name in chosen}
     rest = {name: chosen[name] for name in ("seeds", "tested", "photos", "device", "quick")}
     plan = Plan(shared, tuple(options.get("test", ())), **rest)
