@@ -1053,26 +1053,6 @@ def pair_kernel():
     """
 
 
-# %% 10.3: a variable is read before it has a value
-
-
-def pair_kernel():
-    return """
-    extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
-        int i = blockIdx.x * blockDim.x + threadIdx.x;
-        if (i >= n) return;
-        float loss;
-        for (int j = 0; j < n; ++j) {
-            if (j == i) continue;
-            float z = scores[i] - scores[j];
-            float target = levels[i] > levels[j] ? 1.0f : levels[i] == levels[j] ? 0.5f : 0.0f;
-            loss += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
-        }
-        losses[i] = loss;
-    }
-    """
-
-
 # %% 10.4: the sum is kept in global memory
 
 

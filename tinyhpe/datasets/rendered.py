@@ -87,7 +87,7 @@ def load(
         render_chunk = partial(_render_chunk, POSES[data], sees, seed, size)
         try:
             # a worker that runs its parent's script once more must not wait for its parent
-            with locked(make_folder(entry), wait=multiprocessing.parent_process() is None):
+            with locked(make_folder(entry), wait=multiprocessing.current_process().name == "MainProcess"):
                 if not all(_is_whole(*file) for file in wanted):  # nobody has made it meanwhile
                     _write(files, render_chunk, count, size, workers, progress)
         except InputError as problem:
