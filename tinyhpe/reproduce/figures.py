@@ -50,9 +50,8 @@ def svg(draw, columns=1, rows=1, width=3.6, height=2.8):
         figure.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(["Date", "Creator"]))
     text = file.getvalue()
     text = re.sub("<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
-    return re.sub('<g id="[^"]*"', "<g", text).replace(
-        INK, "currentColor"
-    )  # several figures, each with its axes_1
+    text = re.sub('<g id="[^"]*"', "<g", text)  # each figure of a page has an axes_1
+    return text.replace(INK, "currentColor")
 
 
 def explain(axes):
@@ -141,7 +140,7 @@ def loss_curves(results):
             histories = [result["history"] for result in of_name if "history" in result]
             for part in list(histories[0][0])[2:] if histories else ():
                 losses = np.mean([[entry[part] for entry in history] for history in histories], axis=0)
-                axes.semilogy(np.arange(1, len(losses) + 1), losses, marker=".", label=part)
+                axes.plot(np.arange(1, len(losses) + 1), losses, marker=".", label=part)
             for epoch in stage_changes(histories[0]) if histories else ():
                 axes.axvline(epoch + 0.5, color=INK, lw=0.8, ls=":")
             axes.set(title=title, xlabel="epoch")

@@ -47,17 +47,21 @@ LOSS_CURVES = {"Fig. 6": "direct", "Fig. 7": "hopenet", "Fig. 8": "siamese"}
 
 @dataclass(frozen=True)
 class Question:
-    """Trainings to compare: the first one with each other one. `about` says what is changed, and why."""
+    """Trainings to compare: the first one with each other one, by the mean of the errors `judged`.
+
+    `about` says what is changed, and why.
+    """
 
     title: str
     about: str
     names: tuple[str, ...]
+    judged: str = "mae"
 
 
 QUESTIONS = (
     Question(
         "Does ranking help at equal compute?",
-        "The control has the same two stages and spends the first one on the mean squared error, too; `direct` "
+        "The control has the same two stages and spends the first one on the mean squared error, too; direct "
         "has one stage.",
         ("siamese", "siamese-control", "direct"),
     ),
@@ -71,6 +75,7 @@ QUESTIONS = (
         "Does ranking cure the imbalance of poses, or does balanced sampling?",
         "Balanced: images of rare poses are drawn more often. Large angles are what it is for.",
         ("siamese", "siamese+balanced", "direct", "direct+balanced"),
+        "mae_beyond_yaw60",
     ),
     Question(
         "Do levels of 3 degrees matter?",
@@ -79,20 +84,21 @@ QUESTIONS = (
     ),
     Question(
         "Which share of the epochs should rank?",
-        "Half of them by default; a quarter, three quarters, and none (`direct`).",
+        "Half of them by default; a quarter, three quarters, and none (direct).",
         ("siamese", "siamese-quarter", "siamese-three-quarters", "direct"),
     ),
     Question(
         "Do the rotation as target and poses as cameras meet them help?",
-        "The target is three angles by default, and poses are drawn as cameras meet them. `fig4` draws each angle "
-        "on its own, as the paper's Fig. 4 counts 300W-LP; `siamese-rotation` learns the rotation matrix.",
+        "The target is three angles by default, and poses are drawn as cameras meet them. +fig4 draws each angle "
+        "on its own, as the paper's Fig. 4 counts 300W-LP; siamese-rotation learns the rotation matrix.",
         ("siamese", "siamese+fig4", "siamese-rotation", "siamese-rotation+fig4"),
     ),
 )
 DATA_SEED = 0  # all trainings see the same heads: seeds are of weights and order
 DEPTH_HEADS = 64  # a fit to a depth map takes a tenth of a second, and nothing is trained
 FROM_SCRATCH = ("patacchiola", "depth")  # not ResNets: --init is not for them
-ROBUSTNESS = ("siamese", "siamese+plain")  # the question of section 2.5 has a table of its own
+VARIED = ("method", "balanced", "seed")  # Settings that are not the same for all
+ROBUSTNESS = ("siamese", "siamese+plain", "keypoints")  # the question of section 2.5 has a table of its own
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,15 @@ class Plan:
     @property
     def written(self):
         """As a flat dict, as JSON gives it back."""
-        return json.loads(json.dumps({**asdict(self), **self.shared, "data": self.settings.data, "shared": None}))
+        settings = asdict(self.settings) | {"lr": self.shared.get("lr", "each method's own")}
+        every = {**settings, **{name: value for name, value in asdict(self).items() if name != "shared"}}
+        return json.loads(json.dumps({name: every[name] for name in every if name not in VARIED}))
+
+    @property
+    def told(self):
+        """The same for readers, without anybody's folders."""
+        data, init = self.settings.data.partition(":")[0], Path(self.settings.init).name
+        return self.written | {"data": data, "init": init or "random", "tests": ", ".join(self.test_sets)}
 
     def settings_of(self, name, seed):
         method, _, change = name.partition("+")

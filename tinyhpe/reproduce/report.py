@@ -28,7 +28,7 @@ def write_report(plan, results, out):
         write_json(out / PAIRS, bench.run(["ensemble"], report=lambda row: None))
     measured = read_json(out / PAIRS, {})
     data = {
-        "plan": plan.written,
+        "plan": plan.told,
         "machine": measured["machine"],
         "ensemble": measured["ensemble"],
         "results": results,
@@ -99,7 +99,10 @@ def sweep_table(columns):
 
 def training_table(results):
     """What each training has cost."""
-    rows = rows_of(results, ("parameters",), ("seconds",))
+    rows = [
+        [name, max(of_seeds(of_name, "parameters").values(), default=NONE), spread(of_seeds(of_name, "seconds"))]
+        for name, of_name in results.items()
+    ]
     return {"head": ["training", "parameters", "seconds"], "rows": rows}
 
 
@@ -131,7 +134,7 @@ def answer(question, results, test):
     ]
     asked = {name: results[name] for name in question.names}
     rows = rows_of(asked, *(("tests", test, *keys) for keys in wanted))
-    first, *others = (of_seeds(results[name], "tests", test, "mae", "mean") for name in question.names)
+    first, *others = (of_seeds(results[name], "tests", test, question.judged, "mean") for name in question.names)
     verdicts = [
         verdict(name, difference(first, other)) for name, other in zip(question.names[1:], others, strict=True)
     ]
