@@ -1,11 +1,13 @@
 """All results as one page of HTML that asks nothing of any network, and as JSON beside it."""
 
+import numpy as np
+
 from tinyhpe import bench
 from tinyhpe.datasets import open_dataset
 from tinyhpe.evaluation import SEED
 from tinyhpe.files import written_by_rename
 from tinyhpe.methods import load_model
-from tinyhpe.pose.metrics import ANGLES, RANGES
+from tinyhpe.pose.metrics import ANGLES, RANGES, summary
 from tinyhpe.reproduce import figures
 from tinyhpe.reproduce.outcomes import NONE, difference, of_seeds, spread, verdict
 from tinyhpe.reproduce.plan import COLUMNS, DATA_SEED, LOSS_CURVES, PAPER_FIG9, ROBUSTNESS, SWEEPS
@@ -13,6 +15,7 @@ from tinyhpe.reproduce.trainings import PHOTOS, read_json, write_json
 
 HTML, DATA, PAIRS = "report.html", "report.json", "pairs.json"
 EFFICIENT, STANDARD = "siamese", "siamese-two-branch"
+ZERO = "always zero"  # a method that looks at nothing, for comparison
 ALL_ANGLES = (*ANGLES, "mean")
 
 
@@ -33,7 +36,7 @@ def write_report(plan, results, out):
         "ensemble": measured["ensemble"],
         "results": results,
     }
-    columns = {name: results[name] for name in COLUMNS if name in results}
+    columns = {name: results[name] for name in COLUMNS if name in results} | {ZERO: [answering_zero(plan)]}
     pages = Environment(loader=PackageLoader("tinyhpe.reproduce", "."), autoescape=True, undefined=StrictUndefined)
     page = pages.get_template("template.html").render(
         plan=plan,
@@ -59,6 +62,12 @@ def failed(of_name):
     return of_seeds(of_name, "failed")
 
 
+def answering_zero(plan):
+    """The result of a method that answers 0 for every angle."""
+    opened = {test: open_dataset(spec, plan.size, plan.tested, SEED)[0] for test, spec in plan.test_sets.items()}
+    return {"tests": {test: summary(np.zeros_like(c.poses), c.poses) for test, c in opened.items()}}
+
+
 def rows_of(results, *cells):
     """A row for each name: a cell for each (keys in a result), mean and spread over the seeds."""
     return [[name, *(spread(of_seeds(of_name, *keys)) for keys in cells)] for name, of_name in results.items()]
@@ -68,7 +77,7 @@ def error_table(test, columns):
     """Fig. 9 as a table: errors of all images, the paper's last."""
     wanted = [("mae", angle) for angle in ALL_ANGLES] + [("mae_yaw60", "mean"), ("geodesic",)]
     rows = rows_of(columns, *(("tests", test, *keys) for keys in wanted))
-    paper = [PAPER_FIG9.get(COLUMNS[name]) for name in columns]
+    paper = [PAPER_FIG9.get(COLUMNS.get(name)) for name in columns]
     return {
         "head": [
             "method",
