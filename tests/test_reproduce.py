@@ -69,3 +69,14 @@ def test_differences_are_taken_seed_by_seed_with_the_interval_of_student():
     assert high - mean == pytest.approx(4.302653 * 0.288675 / 3**0.5, rel=1e-5)
     assert mean - low == pytest.approx(high - mean)
     assert outcomes.difference({0: 1.0}, {0: 2.0}) is None
+
+
+def test_nobodys_folders_are_told_and_a_missing_file_of_weights_ends_it_at_once(few, tmp_path):
+    _, out = few
+    options = {**SMALL, "device": "cpu", "data": f"300wlp:{tmp_path}", "test": [f"aflw2000:{tmp_path}"]}
+    from_photos = reproduce.make_plan({**options, "init": str(tmp_path / "none.safetensors")})
+    assert str(tmp_path) in json.dumps(from_photos.written)
+    assert str(tmp_path) not in json.dumps(from_photos.told)
+    assert from_photos.told["lr"] == plan.PAPER["lr"]
+    with pytest.raises(InputError, match=r"none\.safetensors"):
+        reproduce.run_all(from_photos, out)

@@ -176,7 +176,8 @@ class Plan:
     def told(self):
         """The same for readers, without anybody's folders."""
         data, init = self.settings.data.partition(":")[0], Path(self.settings.init).name
-        return self.written | {"data": data, "init": init or "random", "tests": ", ".join(self.test_sets)}
+        named = {"data": data, "init": init or "random", "tests": ", ".join(self.test_sets)}
+        return self.written | named | ({} if data in RENDERED else {"heads": "none are drawn to train on"})
 
     def settings_of(self, name, seed):
         method, _, change = name.partition("+")

@@ -22,6 +22,7 @@ from tinyhpe.files import written_by_rename
 from tinyhpe.reproduce.plan import ROBUSTNESS
 from tinyhpe.reproduce.variants import PlainLoader, register
 from tinyhpe.train import CHECKPOINT, Interrupted, Run
+from tinyhpe.weight_files import open_arrays
 
 PLAN, RESULT, TIMES, PHOTOS = "plan.json", "result.json", "times.json", "photos"
 PHOTO_SIZE = 450  # pixels, as AFLW2000's, so that blur, noise and sampling down mean the same
@@ -61,6 +62,9 @@ def begin(plan, out):
                 f"the reproduction in {out} was started with {name} {before.get(name)}, not {value}: give the "
                 "same options to go on with it, or another --out"
             )
+    if plan.settings.init:
+        with open_arrays(plan.settings.init):  # or it is said at once
+            pass
     problems = {}
     for data in dict.fromkeys(itertools.chain.from_iterable(map(plan.data_of, plan.names))):
         problems |= dict.fromkeys(open_dataset(*data)[1])
