@@ -1,12 +1,14 @@
 """The quicker ways: the same as the plain ops, taken where they should be, and not needed."""
 
 import copy
+import gc
 import math
 import os
 import shutil
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -242,9 +244,18 @@ def test_a_single_filter_that_is_cleared_changes_a_folded_network(network):
         for channel in range(parameter.shape[-1]):
             before = parameter.data[..., channel].copy()
             parameter.data[..., channel] = 0.0 if before.any() else 1.0
-            assert not source.is_unchanged(), (name, channel)
+            assert not source.is_unchanged(network), (name, channel)
             parameter.data[..., channel] = before
-    assert source.is_unchanged()
+    assert source.is_unchanged(network)
+
+
+def test_a_folded_network_is_freed_with_the_network():
+    network = resnet.build("r18n", 3).eval()
+    network.infer(np.zeros((1, 32, 32, 3), np.float32))
+    alive = weakref.ref(network)
+    del network
+    gc.collect()
+    assert alive() is None
 
 
 def test_a_network_that_computes_something_else_is_not_folded(network):

@@ -39,7 +39,7 @@ class FoldedResNet:
         if xp is not np or images.dtype.char not in "fd":
             return False
         folded = _folded.get(network)
-        if folded is None or not folded.source.is_unchanged():
+        if folded is None or not folded.source.is_unchanged(network):
             folded = _folded[network] = FoldedResNet(network)
         return folded.possible
 
@@ -80,22 +80,24 @@ class Source:
     """
 
     def __init__(self, network):
-        self.modules, self.parameters = list(network.modules()), network.parameters()
-        self.objects = self.look()
+        _, *self.parts = network.modules()  # not the network: what is kept for it would keep it alive
+        self.parameters = network.parameters()
+        self.objects = self.look(network)
         arrays = [p.data for p in self.parameters] + [array for _, array in network.named_buffers()]
         self.views = [array.reshape(-1)[:: array.size // max(256, 2 * array.shape[-1]) | 1] for array in arrays]
         self.seen = np.concatenate(self.views) if all(map(np.shares_memory, self.views, arrays)) else None
 
-    def look(self):
+    def look(self, network):
         """The modules' classes, everything that they have as attributes, and the parameters' arrays."""
-        attributes = itertools.chain.from_iterable(vars(module).values() for module in self.modules)
-        return [*map(type, self.modules), *attributes, *(parameter.data for parameter in self.parameters)]
+        modules = [network, *self.parts]
+        attributes = itertools.chain.from_iterable(vars(module).values() for module in modules)
+        return [*map(type, modules), *attributes, *(parameter.data for parameter in self.parameters)]
 
-    def is_unchanged(self):
+    def is_unchanged(self, network):
         """Whether the network has the same parts, settings and arrays, and the same numbers in them."""
         return (
             self.seen is not None
-            and all(map(operator.is_, self.look(), self.objects))
+            and all(map(operator.is_, self.look(network), self.objects))
             and (np.concatenate(self.views) == self.seen).all()
         )
 
