@@ -131,7 +131,7 @@ def add_evaluate(command):
 def add_predict(command):
     command.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
     command.add_argument("--model", help=MODEL_HELP)
-    command.add_argument("--box", help="x,y,w,h: the face, brows to chin, pixels (default: middle of the photo)")
+    command.add_argument("--box", help="x,y,w,h: the face, brows to chin, pixels; or middle (default: found)")
     add_device(command)
     command.add_argument("--out", default="poses", help="folder for the photos with axes drawn (default: poses)")
     command.add_argument("--no-draw", dest="draw", action="store_false", help="write no pictures")
@@ -302,9 +302,9 @@ def run_predict(options):
 
     from tinyhpe.pictures import photo_paths, write_picture
     from tinyhpe.pose.boxes import parse_box
-    from tinyhpe.prediction import predict_photo
+    from tinyhpe.prediction import MIDDLE, nothing_found, predict_photo
 
-    box = None if options.box is None else parse_box(options.box)
+    box = options.box if options.box in (None, MIDDLE) else parse_box(options.box)
     model, entries = load(options), []
     paths, problems = photo_paths(options.photos)
     out = make_folder(options.out) if options.draw and paths else None
@@ -312,13 +312,18 @@ def run_predict(options):
         for path in bar:
             photo = None  # before the next one comes: two large ones are too much
             try:
-                pose, photo = predict_photo(path, box, model)
-                entries.append({"image": str(path), **pose._asdict()})
-                if not options.json:
-                    with bar.external_write_mode():  # the bar stays below the lines
-                        print(f"{visible(str(path))}: {pose}")
+                heads, photo = predict_photo(path, box, model)
+                if not heads:
+                    problems.append(nothing_found(path))
+                    continue
+                entries += [{"image": str(path), **head._asdict()} for head in heads]
+                for head in heads:
+                    if not options.json:
+                        with bar.external_write_mode():  # the bar stays below the lines
+                            print(f"{visible(str(path))}: {head}")
+                    photo = head.draw(photo)
                 if out:
-                    write_picture(pose.draw(photo), path, out)
+                    write_picture(photo, path, out)
             except InputError as error:
                 problems.append(str(error))
             except Exception as error:  # whatever it is, the other photos are done
@@ -389,7 +394,7 @@ COMMANDS = {  # name -> (what it does, its options, their help)
     "train": (run_train, add_train, "train a method"),
     "reproduce": (run_reproduce, add_reproduce, "the paper's figures and Table 1, as a report"),
     "evaluate": (run_evaluate, add_evaluate, "mean absolute errors of a model on labelled data"),
-    "predict": (run_predict, add_predict, "the pose of the head in photos, drawn on them"),
+    "predict": (run_predict, add_predict, "the poses of the heads in photos, drawn on them"),
     "render": (run_render, add_render, "heads from code, as images in 300W-LP's layout"),
     "lesson": (run_lesson, add_lesson, "copy a lesson here, and open it in Jupyter"),
     "class": (run_class, add_class, "who stands where in the lessons, and which mistakes are commonest"),
