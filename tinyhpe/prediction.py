@@ -94,7 +94,7 @@ def predict_photo(photo, box, model):
 
 
 def face_boxes(photo, box):
-    """The boxes of the faces that predict() means in a PIL image: all found, the largest first, or the one told."""
+    """The boxes of the faces that predict() means in a PIL image: found, the largest first, or the one told."""
     if box is None:
         return sorted((face for face, _ in find_heads(photo)), key=lambda face: -face[2] * face[3])
     box = default_box(*photo.size) if isinstance(box, str) and box == MIDDLE else parse_box(box)
