@@ -138,6 +138,14 @@ def add_predict(command):
     command.add_argument("--json", action="store_true", help="a JSON list instead of lines of text")
 
 
+def add_live(command):
+    from tinyhpe.live import PORT
+
+    command.add_argument("--port", type=port, help=f"default: {PORT}, or the next that is free")
+    command.add_argument("--model", help="your own network, beside the shipped one (default: runs/latest)")
+    command.add_argument("--no-browser", dest="browser", action="store_false", help="do not open the page")
+
+
 def add_render(command):
     command.add_argument("count", type=positive, metavar="N")
     command.add_argument("--out", required=True, help="folder to write to")
@@ -197,6 +205,7 @@ def number_type(kind, low, high, name):
 
 
 positive = number_type(int, *RANGES["heads"], "whole number")
+port = number_type(int, 0, 65535, "whole number")
 natural = number_type(int, *RANGES["seed"], "whole number")
 network_side = number_type(int, *RANGES["input_size"], "whole number")
 learning_rate = number_type(float, *RANGES["lr"], "number")
@@ -335,6 +344,13 @@ def run_predict(options):
     return problems
 
 
+def run_live(options):
+    from tinyhpe.live import serve
+
+    serve(options.port, options.model, options.browser)
+    return []
+
+
 def run_render(options):
     from tinyhpe.datasets import rendered
 
@@ -395,6 +411,7 @@ COMMANDS = {  # name -> (what it does, its options, their help)
     "reproduce": (run_reproduce, add_reproduce, "the paper's figures and Table 1, as a report"),
     "evaluate": (run_evaluate, add_evaluate, "mean absolute errors of a model on labelled data"),
     "predict": (run_predict, add_predict, "the poses of the heads in photos, drawn on them"),
+    "live": (run_live, add_live, "the pose of heads before the camera, as a page in the browser"),
     "render": (run_render, add_render, "heads from code, as images in 300W-LP's layout"),
     "lesson": (run_lesson, add_lesson, "copy a lesson here, and open it in Jupyter"),
     "class": (run_class, add_class, "who stands where in the lessons, and which mistakes are commonest"),
