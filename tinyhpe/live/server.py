@@ -123,6 +123,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers one request, if our own page asks for something in ROUTES; all else gets one line of text."""
 
     server_version, sys_version = "tinyhpe", ""
+    wbufsize = -1  # an answer leaves in one piece, and waits for nothing in between
 
     def respond(self):
         try:
