@@ -336,6 +336,20 @@ def test_without_a_camera_the_page_says_so_and_takes_a_photo_or_turns_a_drawn_he
     np.testing.assert_allclose(back, poses, atol=1e-9)
     np.testing.assert_allclose(between, geodesic(poses, poses[0]), atol=1e-5)
 
+    left, right = (
+        {"yaw": 40 * side, "pitch": 0, "roll": 0, "box": [200 * side, 0, 90 - side, 90]} for side in (-1, 1)
+    )
+    followed, later, latest = page.evaluate(
+        """([left, right]) => {
+            look(null); follow([left, right], 640, 1000); follow([right, left], 640, 1050);
+            const left = (now) => { forget(now); return heads.length; };
+            return [heads.map((head) => toPose(head.turn)[0]), left(1449), left(1451)];
+        }""",
+        [left, right],
+    )
+    np.testing.assert_allclose(followed, (-40, 40))  # the larger is the first; neither was taken for the other
+    assert (later, latest) == (2, 0)
+
     time_of = np.arange(60) / 20  # three seconds: at rest, then turning
     rest = 0.01 * np.random.default_rng(1).normal(size=60)
     turning = 0.5 * time_of
