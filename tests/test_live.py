@@ -143,6 +143,19 @@ def test_who_may_not_ask_or_asks_too_much_gets_one_line(live, kind, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_connection_is_kept_but_what_follows_a_refused_request_is_none(live, frame):
+    connection = http.client.HTTPConnection(*live.hosts[0].split(":"), timeout=20)
+    for _ in range(2):
+        connection.request("POST", "/pose", frame)
+        assert json.loads(connection.getresponse().read())["heads"]
+        assert connection.sock  # http.client would have closed it
+    connection.close()
+    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as client:
+        head = f"Host: {live.hosts[0]}\r\n\r\n".encode()
+        client.sendall(b"POST /pose HTTP/1.1\r\n" + head + b"GET /models HTTP/1.1\r\n" + head)
+        assert client.makefile("rb").read().count(b"HTTP/1.1 ") == 1
+
+
 def test_the_page_may_run_what_is_in_it_and_ask_nobody_else(live):
     status, headers, content = ask(live)
     assert (status, content) == (200, answers.PAGE)

@@ -25,7 +25,7 @@ from tinyhpe.terminal import visible
 
 PORT, PORTS = 8469, 20  # TINY on a telephone's keys; where it is taken, the next ones are tried
 MOST_BYTES = 4 * 10**6  # of a picture; the page sends 100 kB
-MOST_CONNECTIONS, SECONDS = 24, 10  # that a connection has for its one request, and the answer
+MOST_CONNECTIONS, SECONDS = 24, 10  # that a connection has for a request, and its answer
 ROUTES = {("GET", "/"): "page", ("GET", "/models"): "models", ("GET", "/head"): "head", ("POST", "/pose"): "pose"}
 
 
@@ -89,12 +89,17 @@ class Server(socketserver.ThreadingTCPServer):
         self.hosts = [f"{name}:{self.port}".removesuffix(":80") for name in ("localhost", "127.0.0.1")]
 
     def get_request(self):
-        """A new connection; where they are too many, the oldest has to go."""
+        """A new connection; where they are too many, the one that asked nothing for longest has to go."""
         connection, address = super().get_request()
-        self.deadlines[connection] = time.monotonic() + SECONDS
-        for oldest in list(self.deadlines)[:-MOST_CONNECTIONS]:
-            self.cut(oldest)
+        self.renew(connection)
+        for silent in list(self.deadlines)[:-MOST_CONNECTIONS]:
+            self.cut(silent)
         return connection, address
+
+    def renew(self, connection):
+        """A connection has its whole time again, and is the last in the order of deadlines."""
+        self.deadlines.pop(connection, None)
+        self.deadlines[connection] = time.monotonic() + SECONDS
 
     def service_actions(self):
         """Called twice a second: ends the connections whose time is over."""
@@ -120,10 +125,17 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one request, if our own page asks for something in ROUTES; all else gets one line of text."""
+    """Answers our own page, if it asks for something in ROUTES; all else gets one line of text, and then the end.
 
-    server_version, sys_version = "tinyhpe", ""
+    A connection is kept for the next request: on Windows, a new one to localhost can take a third of a second.
+    """
+
+    protocol_version, server_version, sys_version = "HTTP/1.1", "tinyhpe", ""
     wbufsize = -1  # an answer leaves in one piece, and waits for nothing in between
+
+    def handle_one_request(self):
+        self.server.renew(self.connection)
+        super().handle_one_request()
 
     def respond(self):
         try:
@@ -159,6 +171,7 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def send_error(self, code, message=None, explain=None):
+        self.close_connection = True  # what the client still sends is no request
         text = visible(message or HTTPStatus(code).phrase) + "\n"
         self.send(code, "text/plain; charset=utf-8", text.encode())
 
@@ -166,6 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", len(content))
+        self.send_header("Connection", "close" if self.close_connection else "keep-alive")
         # the same head looks the same tomorrow, all else may change
         self.send_header("Cache-Control", "max-age=3600" if kind == "image/jpeg" else "no-store")
         self.send_header("Content-Security-Policy", POLICY)
