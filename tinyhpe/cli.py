@@ -123,7 +123,9 @@ def add_reproduce(command):
 def add_evaluate(command):
     command.add_argument("model", nargs="?", help=MODEL_HELP)
     command.add_argument("--data", default="rendered", help=f"{SPECS} (default: rendered, heads never trained on)")
-    command.add_argument("--robustness", action="store_true", help="also on blurred, dark, noisy, ... photos")
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument("--robustness", action="store_true", help="also on blurred, dark, noisy, ... photos")
+    kind.add_argument("--found", action="store_true", help="of the heads that are found, without labelled boxes")
     add_device(command)
     command.add_argument("--json", action="store_true", help="one JSON object instead of the table")
 
@@ -282,7 +284,7 @@ def load(options):
 
 
 def run_evaluate(options):
-    from tinyhpe.evaluation import evaluate, robustness, robustness_table
+    from tinyhpe.evaluation import evaluate, evaluate_found, robustness, robustness_table
     from tinyhpe.pose.levels import RANGE_DEGREES
     from tinyhpe.pose.metrics import table
 
@@ -290,8 +292,11 @@ def run_evaluate(options):
         results = robustness(options.data, load(options))
         print(json.dumps(results) if options.json else robustness_table(results))
         return results["none"]["problems"]
-    result = evaluate(options.data, load(options))
+    result = (evaluate_found if options.found else evaluate)(options.data, load(options))
     print(json.dumps(result) if options.json else table(result))
+    if options.found and not options.json:
+        found, false = result["finder"].values()
+        print(f"{found:.1%} of {result['heads']} heads were found; {false:.3f} false ones in a photo")
     if result["left_out"] and not options.json:
         print(f"{result['left_out']} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
     return result["problems"]
