@@ -284,7 +284,7 @@ def load(options):
 
 
 def run_evaluate(options):
-    from tinyhpe.evaluation import evaluate, evaluate_found, robustness, robustness_table
+    from tinyhpe.evaluation import evaluate, evaluate_found, finder_line, robustness, robustness_table
     from tinyhpe.pose.levels import RANGE_DEGREES
     from tinyhpe.pose.metrics import table
 
@@ -295,8 +295,7 @@ def run_evaluate(options):
     result = (evaluate_found if options.found else evaluate)(options.data, load(options))
     print(json.dumps(result) if options.json else table(result))
     if options.found and not options.json:
-        found, false = result["finder"].values()
-        print(f"{found:.1%} of {result['heads']} heads were found; {false:.3f} false ones in a photo")
+        print(finder_line(result))
     if result["left_out"] and not options.json:
         print(f"{result['left_out']} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
     return result["problems"]

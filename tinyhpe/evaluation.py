@@ -64,9 +64,10 @@ def evaluate_found(data, model=None, progress=True):
     Args: those of evaluate(); data must be the name of photos on disk.
 
     Returns:
-        what evaluate() returns, of the heads that were found; besides, `heads`, how many there are, and `finder`:
-        "found", the share of them for which a box was found that overlaps the labelled one by 0.4 or more (both
-        widened and made square, as they are cropped), and "false_heads", the boxes in a photo that do not
+        what evaluate() returns, of the heads that were found; besides `finder`: "heads", how many there are, "found",
+        how many of them have a found box that overlaps the labelled one by 0.4 or more (both widened and made
+        square, as they are cropped), "false", how many boxes do not, and "labelled", the mean error of the same
+        heads in their labelled boxes
 
     Raises:
         InputError: as evaluate(), or the data are rendered, or no head was found.
@@ -89,10 +90,20 @@ def evaluate_found(data, model=None, progress=True):
     if not kept:
         raise InputError(f"{data}: no head was found in {len(crops)} photos")
     found = crops.choose(np.array(kept))
+    labelled = evaluate(found, model, progress)["mae"]["mean"]
     images = PhotoCrops([crops.images.paths[place] for place in kept], squares, crops.images.size)
     result = evaluate(replace(found, images=images, left_out=crops.left_out), model, progress)
-    finder = {"found": len(kept) / len(crops), "false_heads": false / len(crops)}
-    return {**result, "heads": len(crops), "finder": finder, "problems": problems + result["problems"]}
+    finder = {"heads": len(crops), "found": len(kept), "false": false, "labelled": labelled}
+    return {**result, "finder": finder, "problems": problems + result["problems"]}
+
+
+def finder_line(result):
+    """What evaluate_found() returned of the finder, for people."""
+    heads, found, false, labelled = result["finder"].values()
+    return (
+        f"{found} of {heads} heads were found ({found / heads:.1%}), and {false} false ones ({false / heads:.3f} a "
+        f"photo); in their labelled boxes the error of those found is {labelled:.2f}"
+    )
 
 
 def open_photos(data, model):
