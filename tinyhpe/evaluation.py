@@ -64,8 +64,8 @@ def evaluate_found(data, model=None, progress=True):
     Args: those of evaluate(); data must be the name of photos on disk.
 
     Returns:
-        what evaluate() returns, of the heads that were found; besides `finder`: "heads", how many there are, "found",
-        how many of them have a found box that overlaps the labelled one by 0.4 or more (both widened and made
+        what evaluate() returns, of the heads that were found; besides `finder`: "heads", how many there are,
+        "found", how many of them have a found box that overlaps the labelled one by 0.4 or more (both widened and made
         square, as they are cropped), "false", how many boxes do not, and "labelled", the mean error of the same
         heads in their labelled boxes
 
@@ -101,8 +101,8 @@ def finder_line(result):
     """What evaluate_found() returned of the finder, for people."""
     heads, found, false, labelled = result["finder"].values()
     return (
-        f"{found} of {heads} heads were found ({found / heads:.1%}), and {false} false ones ({false / heads:.3f} a "
-        f"photo); in their labelled boxes the error of those found is {labelled:.2f}"
+        f"{found} of {heads} heads were found ({found / heads:.1%}), and {false} false ones "
+        f"({false / heads:.3f} a photo); in their labelled boxes the error of those found is {labelled:.2f}"
     )
 
 
