@@ -65,9 +65,9 @@ def evaluate_found(data, model=None, progress=True):
 
     Returns:
         what evaluate() returns, of the heads that were found; besides `finder`: "heads", how many there are,
-        "found", how many of them have a found box that overlaps the labelled one by 0.4 or more (both widened and made
-        square, as they are cropped), "false", how many boxes do not, and "labelled", the mean error of the same
-        heads in their labelled boxes
+        "found", how many of them have a found box that overlaps the labelled one by 0.4 or more (both widened and
+        made square, as they are cropped), "false", how many boxes do not, and "labelled", the mean error of the
+        same heads in their labelled boxes
 
     Raises:
         InputError: as evaluate(), or the data are rendered, or no head was found.
