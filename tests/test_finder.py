@@ -91,7 +91,7 @@ def test_the_network_answers_for_cells_whatever_the_size(rng):
 
 def test_drawn_heads_are_found_and_little_else():
     visible = found = false = 0
-    for number in range(60):
+    for number in range(40):
         crowd = render_crowd((10**6, number), 200)
         faces = [tuple(box) for box in crowd.boxes]
         heads = find_heads(crowd.image)
@@ -100,9 +100,9 @@ def test_drawn_heads_are_found_and_little_else():
                 visible += 1
                 found += any(overlap(face, box) > 0.4 for box, _ in heads)
         false += sum(all(overlap(face, box) < 0.2 for face in faces) for box, _ in heads)
-    assert visible > 50
+    assert visible > 30
     assert found >= 0.9 * visible, (found, visible)
-    assert false <= 6
+    assert false <= 4
 
 
 def two_heads():

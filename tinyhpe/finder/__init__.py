@@ -18,11 +18,9 @@ WEIGHTS = Path(__file__).parents[1] / "weights" / "finder.safetensors"
 MOST_PIXELS = 640 * 480  # of the largest copy of the photo that is looked at
 LEAST_PIXELS = 320 * 240  # a photo up to this is looked at as it is, a larger one at half its size or less
 SMALLEST_COPY = 16  # its longer side
-THRESHOLD, VOTE = 0.9, 0.1  # least score of a face, and of a cell that has a say
-SAME, INSIDE = (
-    0.3,
-    0.6,
-)  # overlap of boxes that are one face; shared part of the smaller of two of which one is none
+THRESHOLD, VOTE = 0.985, 0.1  # least score of a face, and of a cell that has a say
+SAME = 0.3  # overlap of boxes that are one face
+INSIDE = 0.6  # part of the smaller of two faces that lies in the other: then one of them is none
 
 
 @functools.cache
@@ -35,8 +33,10 @@ def shipped_finder():
 
 
 def find_heads(photo):
-    """Find the heads in a photo: upright or leaning ones whose face is seen, in a photo of a megapixel at least 24
-    pixels of it (in larger ones 1/45 of the root of their pixels, in smaller ones down to 12 pixels).
+    """Find the heads in a photo: upright or leaning ones, whose face is seen.
+
+    In a photo of a megapixel it must be about 24 pixels large, in larger photos 1/45 of the root of their pixels:
+    they are made smaller before they are looked at, so that time and memory are bounded.
 
     Args:
         photo: an image of PIL's, or an array (H, W, 3) uint8, RGB.
@@ -84,7 +84,7 @@ def merge(boxes, scores):
     while len(left):
         same = overlaps(boxes[left[0]], boxes[left]) > SAME  # the surest one, too
         votes = scores[left[same]]
-        faces.append((np.average(boxes[left[same]], axis=0, weights=votes), 1 - np.prod(1 - votes)))
+        faces.append((votes @ boxes[left[same]] / votes.sum(), 1 - np.prod(1 - votes)))
         left = left[~same]
     kept = []
     for box, score in sorted(faces, key=lambda face: -face[1]):

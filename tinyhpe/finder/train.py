@@ -98,8 +98,8 @@ def main():
         prog="python -m tinyhpe.finder.train", description="Train the finder of heads."
     )
     parser.add_argument("out", help="file of weights to write, such as finder.safetensors")
-    parser.add_argument("--crowds", type=int, default=10000, help="pictures to render (default: 10000)")
-    parser.add_argument("--steps", type=int, default=10000, help=f"of {BATCH} parts of pictures (default: 10000)")
+    parser.add_argument("--crowds", type=int, default=5600, help="pictures to render (default: 5600)")
+    parser.add_argument("--steps", type=int, default=7500, help=f"of {BATCH} parts of pictures (default: 7500)")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     chunks = in_parallel(partial(render_chunk, options.seed), options.crowds, None, True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyhpe.heads.backdrop import background, enlarge, frame, occlude, photograph
+from tinyhpe.heads.backdrop import background, enlarge, frame, photograph
 from tinyhpe.heads.scene import cut_out_head
 from tinyhpe.heads.texture import HAIR_TONES, sample_colour, sample_skin
 from tinyhpe.pose.boxes import landmark_box
@@ -22,7 +22,7 @@ FACE, SPREAD = 26, 0.5  # sides of faces in pixels: median, and deviation of the
 NEAR, NEAR_SIDES = 0.12, (60, 200)  # chance of a near face, too large to be found, but not its eyes and mouth
 MARGIN = 1.3  # of the picture that a head is drawn in, in sides of its face: room for the shoulders
 FINE = 110  # pixels that it has at least, before it is shrunk: small heads are smooth
-EMPTY, FRAMED, FINGERS = 0.15, 0.15, 0.25  # chances of a picture; of a thing in it
+EMPTY, FRAMED = 0.15, 0.15  # chances of a picture
 TURNED_AWAY, SCRAMBLED, ANY_POSE = 0.12, 0.12, 0.2  # chances of a head
 MOST_HIDDEN = 0.4  # of a face's box, covered or outside the picture
 
@@ -122,17 +122,8 @@ def scramble(colour, box, rng):
 def add_thing(image, rng):
     """Draws something that is no head, in place; returns what it covers (S, S, 1).
 
-    A ball, a board, a limb, a tree: a round or edged shape with light on it, plain or patterned; or fingers.
-    """
+    A ball, a board, a limb, a tree: a round or edged shape with light on it, plain or patterned."""
     size = len(image)
-    if rng.random() < FINGERS:
-        side = int(size * rng.uniform(0.15, 0.6))
-        left, top = rng.integers(0, size - side, 2)
-        part, covered = image[top : top + side, left : left + side], np.zeros((size, size, 1), np.float32)
-        before = part.copy()
-        occlude(part, rng)
-        covered[top : top + side, left : left + side] = (part != before).any(axis=2, keepdims=True)
-        return covered
     angle = rng.uniform(0, np.pi) if rng.random() < 0.6 else 0.0
     right, down = np.meshgrid(*(np.arange(size) / size - rng.uniform(-0.1, 1.1, (2, 1))).astype(np.float32))
     long = math.exp(rng.uniform(np.log(0.04), np.log(0.5)))
