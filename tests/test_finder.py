@@ -56,6 +56,13 @@ def test_merging_agrees_with_a_loop_over_pairs(rng):
             width = max(0, min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0]))
             height = max(0, min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1]))
             inside |= width * height >= 0.6 * min(a[2] * a[3], b[2] * b[3])
+            # the crop of b's head: 0.4 of its sides are added left, right and above, some below, made square
+            wide, high = b[2] * 1.4 * 1.4, b[3] * 1.4 * 1.12
+            side, x, y = max(wide, high), b[0] - 0.4 * b[2] + wide / 2, b[1] - 0.4 * b[3] + high / 2
+            width = max(0, min(a[0] + a[2], x + side / 2) - max(a[0], x - side / 2))
+            height = max(0, min(a[1] + a[3], y + side / 2) - max(a[1], y - side / 2))
+            small = 3 * a[2] * a[3] < b[2] * b[3]
+            inside |= small and width * height > 0.5 * a[2] * a[3]
         if not inside:
             expected.append((score, a))
     heads = merge(boxes, scores)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tinyhpe.blas import one_blas_thread
 from tinyhpe.finder.network import Finder, decode, normalised
+from tinyhpe.pose.boxes import square, testing_box
 from tinyhpe.weight_files import open_arrays
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "finder.safetensors"
@@ -20,16 +21,22 @@ LEAST_PIXELS = 320 * 240  # a photo up to this is looked at as it is, a larger o
 SMALLEST_COPY = 16  # its longer side
 THRESHOLD, VOTE = 0.985, 0.1  # least score of a face, and of a cell that has a say
 SAME = 0.3  # overlap of boxes that are one face
-INSIDE = 0.6  # part of the smaller of two faces that lies in the other: then one of them is none
+IN_FACE, IN_HEAD = 0.6, 0.5  # part of the smaller of two faces that lies in the other's face, in its head's crop
+SMALL = 1 / 3  # of the area of the larger face, for the latter
+
+
+def load_finder(path):
+    """The network with weights that finder/train.py wrote, in evaluation mode; InputError if it did not."""
+    finder = Finder()
+    with open_arrays(path) as (arrays, _):
+        finder.load_state_dict(arrays)
+    return finder.eval()
 
 
 @functools.cache
 def shipped_finder():
-    """The network with its weights; loaded once, so nobody changes it."""
-    finder = Finder()
-    with open_arrays(WEIGHTS) as (arrays, _):
-        finder.load_state_dict(arrays)
-    return finder.eval()
+    """The network that find_heads() asks; loaded once, so nobody changes it."""
+    return load_finder(WEIGHTS)
 
 
 def find_heads(photo):
@@ -78,7 +85,8 @@ def merge(boxes, scores):
 
     Boxes that overlap the surest one are one face: their mean, each weighing as much as its score. Its score is
     1 - the product of (1 - score): a face is seen by several cells, what only looks like one often by one. Of two
-    faces of which one lies in the other, such as a mouth that was taken for a face, the surer one is kept.
+    faces of which one lies in the other, such as a mouth that was taken for a face, the surer one is kept; and what
+    is small beside a surer face, inside the crop of that head, is an ear, a lock or a hand.
     """
     faces, left = [], np.argsort(-scores, kind="stable")
     while len(left):
@@ -88,9 +96,17 @@ def merge(boxes, scores):
         left = left[~same]
     kept = []
     for box, score in sorted(faces, key=lambda face: -face[1]):
-        if all(shared_area(box, other) < INSIDE * min(area(box), area(other)) for other, _ in kept):
+        if not any(is_part(box, other) for other, _ in kept):
             kept.append((box, score))
     return kept
+
+
+def is_part(box, surer):
+    """Whether a box is a part of a surer face or of its head, or the face a part of what the box takes for one."""
+    if shared_area(box, surer) >= IN_FACE * min(area(box), area(surer)):
+        return True
+    head = np.array(square(testing_box(surer)))
+    return area(box) < SMALL * area(surer) and shared_area(box, head) > IN_HEAD * area(box)
 
 
 def overlaps(box, boxes):
