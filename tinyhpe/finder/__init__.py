@@ -85,7 +85,7 @@ def merge(boxes, scores):
 
     Boxes that overlap the surest one are one face: their mean, each weighing as much as its score. Its score is
     1 - the product of (1 - score): a face is seen by several cells, what only looks like one often by one. Of two
-    faces of which one lies in the other, such as a mouth that was taken for a face, the surer one is kept. And what
+    faces of which one lies in the other, such as a mouth that was taken for a face, the surer is kept. And what
     is small beside a surer face, inside the crop of that head, is an ear, a lock or a hand.
     """
     faces, left = [], np.argsort(-scores, kind="stable")
