@@ -231,6 +231,8 @@ def test_a_port_that_is_taken_is_said_or_the_next_one_is_used(live, monkeypatch,
     monkeypatch.setattr(server, "PORTS", 1)
     with pytest.raises(InputError, match="choose another"):
         server.open_server(None, live.answers)
+    assert cli.main(["live", "--port", "65536"]) == 2
+    assert "cannot listen at port 65536: " in capsys.readouterr().err
     assert cli.main(["live", "--model", "nowhere"]) == 2
     assert "there is no network in nowhere" in capsys.readouterr().err
 

@@ -123,7 +123,9 @@ def add_reproduce(command):
 def add_evaluate(command):
     command.add_argument("model", nargs="?", help=MODEL_HELP)
     command.add_argument("--data", default="rendered", help=f"{SPECS} (default: rendered, heads never trained on)")
-    command.add_argument("--robustness", action="store_true", help="also on blurred, dark, noisy, ... photos")
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument("--robustness", action="store_true", help="also on blurred, dark, noisy, ... photos")
+    kind.add_argument("--found", action="store_true", help="of the heads that are found, without labelled boxes")
     add_device(command)
     command.add_argument("--json", action="store_true", help="one JSON object instead of the table")
 
@@ -141,7 +143,7 @@ def add_predict(command):
 def add_live(command):
     from tinyhpe.live import PORT
 
-    command.add_argument("--port", type=port, help=f"default: {PORT}, or the next that is free")
+    command.add_argument("--port", type=natural, help=f"default: {PORT}, or the next that is free")
     command.add_argument("--model", help="your own network, beside the shipped one (default: runs/latest)")
     command.add_argument("--no-browser", dest="browser", action="store_false", help="do not open the page")
 
@@ -205,7 +207,6 @@ def number_type(kind, low, high, name):
 
 
 positive = number_type(int, *RANGES["heads"], "whole number")
-port = number_type(int, 0, 65535, "whole number")
 natural = number_type(int, *RANGES["seed"], "whole number")
 network_side = number_type(int, *RANGES["input_size"], "whole number")
 learning_rate = number_type(float, *RANGES["lr"], "number")
@@ -291,7 +292,7 @@ def load(options):
 
 
 def run_evaluate(options):
-    from tinyhpe.evaluation import evaluate, robustness, robustness_table
+    from tinyhpe.evaluation import evaluate, evaluate_found, finder_line, robustness, robustness_table
     from tinyhpe.pose.levels import RANGE_DEGREES
     from tinyhpe.pose.metrics import table
 
@@ -299,8 +300,10 @@ def run_evaluate(options):
         results = robustness(options.data, load(options))
         print(json.dumps(results) if options.json else robustness_table(results))
         return results["none"]["problems"]
-    result = evaluate(options.data, load(options))
+    result = (evaluate_found if options.found else evaluate)(options.data, load(options))
     print(json.dumps(result) if options.json else table(result))
+    if options.found and not options.json:
+        print(finder_line(result))
     if result["left_out"] and not options.json:
         print(f"{result['left_out']} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
     return result["problems"]

@@ -69,8 +69,8 @@ def open_server(port, answers):
     for tried in range(PORT, PORT + PORTS) if port is None else [port]:
         try:
             return Server(tried, answers)
-        except OSError as error:
-            reason = error.strerror
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", error)
     raise InputError(f"cannot listen at port {tried}: {reason}; choose another one with --port")
 
 
