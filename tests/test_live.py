@@ -328,6 +328,7 @@ def test_the_page_shows_the_pose_of_the_head_before_the_camera_mirrored_or_not(
     assert [text for text in wrong if "400" not in text] == []  # of the network that is not there
 
 
+WALL = jpeg(np.full((240, 320, 3), 128, np.uint8))
 NO_CAMERA = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }"
 
 
@@ -339,6 +340,8 @@ def test_without_a_camera_the_page_says_so_and_takes_a_photo_or_turns_a_drawn_he
     page.set_input_files("#photo", {"name": "head.jpg", "mimeType": "image/jpeg", "buffer": frame})
     until(lambda: page.evaluate("Boolean(source.photo && source.done)"))
     until(lambda: shows(page, POSE))
+    page.set_input_files("#photo", {"name": "wall.jpg", "mimeType": "image/jpeg", "buffer": WALL})
+    until(lambda: page.text_content("#said") == "No head." and shows(page, None))
     page.set_input_files("#photo", {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no photo"})
     assert "notes.txt is no picture" in until(lambda: page.text_content("#said"))
 
