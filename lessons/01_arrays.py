@@ -493,7 +493,7 @@ versions = {
 drawn = []
 for name, (version, true_yaw) in versions.items():
     version = np.ascontiguousarray(version)
-    seen = predict(version)
+    seen = predict(version, "middle")
     drawn.append(np.asarray(seen.draw(version)))
     print(f"{name:25} true yaw {true_yaw:3}, the network says {seen.yaw:6.1f}; roll {seen.roll:6.1f} (true: 0)")
 plt.figure(figsize=(9, 6.2))

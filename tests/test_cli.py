@@ -1,5 +1,6 @@
 """The command line as a user meets it: in this process where that makes no difference, else in one of its own."""
 
+import functools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from PIL import Image
 
 from tinyhpe import cli, pictures
 from tinyhpe.backend import probe_cuda
+from tinyhpe.heads import render_head
 from tinyhpe.prediction import HeadPose
 
 TRAIN = ["--heads", "40", "--input-size", "32", "--batch-size", "8", "--epochs", "2"]
@@ -66,8 +68,15 @@ def one_line(result):
     return lines[0]
 
 
+@functools.cache
+def drawn_head():
+    return render_head(33, 80, (10, 0, 0), margin=0.7).image
+
+
 def photo(path, seed=0, **options):
+    """A head, and ten rows of noise above it, so that no two photos are alike."""
     pixels = np.random.default_rng(seed).integers(0, 256, (90, 80, 3)).astype(np.uint8)
+    pixels[10:] = drawn_head()
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(pixels).save(path, **options)
     return path
@@ -221,6 +230,7 @@ def test_one_bad_label_file_is_reported_and_the_others_are_evaluated(tinyhpe, tm
     [
         (["predict", "missing.jpg"], "missing.jpg"),
         (["predict", "empty"], "no photos in"),
+        (["predict", "blank.png"], "blank.png: no head was found; give the face as box=x,y,width,height"),
         (["predict", "good.png", "--box", "1,2,3"], "four numbers"),
         (["predict", "good.png", "--box", "500,500,20,20"], "good.png: box 500,500,20,20 lies outside"),
         (["predict", "good.png", "--model", "good.png"], "not a complete safetensors"),
@@ -251,8 +261,30 @@ def test_one_bad_label_file_is_reported_and_the_others_are_evaluated(tinyhpe, tm
 )
 def test_bad_input_gives_one_clear_line_and_status_2(tinyhpe, tmp_path, arguments, message):
     photo(tmp_path / "good.png")
+    Image.new("RGB", (90, 80)).save(tmp_path / "blank.png")
     (tmp_path / "empty").mkdir()
     assert message in one_line(tinyhpe(*arguments))
+
+
+def test_where_no_head_is_found_the_middle_is_taken_if_asked(tinyhpe, tmp_path):
+    Image.new("RGB", (450, 450)).save(tmp_path / "blank.png")
+    result = tinyhpe("predict", "blank.png", "--box", "middle", "--json")
+    assert json.loads(result.stdout)[0]["box"] == pytest.approx([129.15, 180.9, 191.7, 188.1])
+
+
+def test_the_heads_that_are_found_are_evaluated(tinyhpe, tmp_path):
+    folder = heads(tinyhpe, tmp_path)
+    result = json.loads(tinyhpe("evaluate", "--found", "--data", f"300wlp:{folder}", "--json").stdout)
+    finder = result["finder"]
+    assert finder["heads"] == 6
+    assert result["n"] == finder["found"] >= 5
+    assert finder["false"] < 3
+    assert abs(result["mae"]["mean"] - finder["labelled"]) < 5
+    assert (
+        f"{finder['found']} of 6 heads were found"
+        in tinyhpe("evaluate", "--found", "--data", f"300wlp:{folder}").stdout
+    )
+    assert "are no photos" in one_line(tinyhpe("evaluate", "--found"))
 
 
 @pytest.mark.skipif(probe_cuda()[0] is not None, reason="this machine has a GPU")

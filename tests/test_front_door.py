@@ -2,9 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from PIL import Image
 
 import tinyhpe
 from tinyhpe.methods import load_model
@@ -23,17 +23,17 @@ def test_importing_tinyhpe_needs_numpy_alone():
 
 
 def test_a_prediction_imports_nothing_that_only_other_commands_need(tmp_path):
-    Image.new("RGB", (80, 90), "white").save(tmp_path / "a.png")
-    arguments = ["predict", str(tmp_path / "a.png"), "--out", str(tmp_path)]
+    head = Path(tinyhpe.__file__).parents[1] / "data" / "sample" / "head00000.jpg"
+    arguments = ["predict", str(head), "--out", str(tmp_path)]
     modules = modules_after(f"from tinyhpe.cli import main; main({arguments})")
     roots = {module.split(".")[0] for module in modules}
     assert not roots & {"scipy", "matplotlib", "torch", "cupy"}
     assert not {f"tinyhpe.{part}" for part in ("heads", "train", "bench", "doctor", "evaluation")} & set(modules)
-    assert (tmp_path / "a_pose.jpg").exists()
+    assert (tmp_path / "head00000_pose.jpg").exists()
 
 
 def test_all_that_people_reach_for_is_there_and_is_shown_by_tab_completion():
-    functions = ["no_grad", "plain", "gradcheck", "load_model", "predict", "evaluate"]
+    functions = ["no_grad", "plain", "gradcheck", "load_model", "predict", "predict_heads", "evaluate"]
     for name in functions:
         assert callable(getattr(tinyhpe, name)), name
     assert {*functions, "Tensor", "ops", "nn", "optim", "__version__"} <= set(dir(tinyhpe))

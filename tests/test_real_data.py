@@ -11,7 +11,10 @@ import pytest
 from scipy.io import loadmat
 
 from tinyhpe.datasets import open_dataset
+from tinyhpe.datasets.photos import open_photo
 from tinyhpe.errors import InputError
+from tinyhpe.finder import find_heads, overlaps
+from tinyhpe.pose import boxes as face_boxes
 from tinyhpe.pose.boxes import landmark_box
 
 REAL = Path(os.environ.get("TINYHPE_REAL") or Path(__file__).parents[2] / "shared" / "real")
@@ -77,6 +80,24 @@ def test_the_first_photo_of_aflw2000_has_the_box_and_the_pose_computed_by_hand()
     top, height = 167.164 - 83.427, 291.993 + 35.039
     expected = (left, top + height / 2 - width / 2, width, width)
     assert crops.images.boxes[0] == pytest.approx(expected, abs=2e-3)
+
+
+@pytest.mark.parametrize(("data", "every"), [("aflw2000", 5), ("pointing04", 13)])
+def test_nine_of_ten_heads_are_found_where_they_are_and_little_else(data, every):
+    folder = {"aflw2000": "AFLW2000", "pointing04": "Pointing04"}[data]
+    crops = opened(f"{data}:{REAL / folder}")
+    found = false = 0
+    for place in range(0, len(crops), every):
+        boxes = [
+            face_boxes.square(face_boxes.testing_box(face))
+            for face, _ in find_heads(open_photo(crops.images.paths[place]))
+        ]
+        shared = overlaps(np.array(crops.images.boxes[place]), np.array(boxes).reshape(-1, 4))
+        found += shared.max(initial=0) > 0.4
+        false += (shared < 0.4).sum()
+    photos = len(range(0, len(crops), every))
+    assert found > 0.88 * photos
+    assert false < 0.25 * photos
 
 
 def test_pointing04_is_93_photos_in_each_series_and_all_of_them_crop_well():

@@ -59,8 +59,10 @@ BUDGETS = {  # code lines: no blanks, comments, docstrings
     # the command line, Tensor.graph(). Issue 14 added 300: a reader of .mat files, one way to open, to write, to
     # lock and to describe a file, one way to start and to end workers, streams that may fail.
     # Issue 12's other half is 610 more: reproduce/, the report with all figures and questions; 20 since.
+    # Issue 16's finder, with its training, and evaluate --found: 300 more.
     # The emulator counts reads and writes, and finds a compiler anywhere: 40 more.
-    "the package without heads": (None, 6808),
+    # Issue 16: the live page, 239.
+    "the package without heads": (None, 7347),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 MOST_TOKENS, MOST_TOKENS_OF_A_FILE = 12, 13.5  # a code line, in the mean
@@ -134,7 +136,9 @@ def test_nothing_that_is_imported_downward_knows_what_stands_above():
         "cli",
         "doctor",
         "evaluation",
+        "finder",
         "lesson",
+        "live",
         "pictures",
         "prediction",
         "reproduce",

@@ -12,8 +12,13 @@ if os.environ.get("TINYHPE_PLAIN", "0") in ("", "0") and os.path.exists(os.path.
     from tinyhpe import fast
 
 __version__ = "0.1.0"
-LATER = {"load_model": "methods", "predict": "prediction", "evaluate": "evaluation"}  # they need more than NumPy
-__all__ = ["Tensor", "evaluate", "gradcheck", "load_model", "nn", "no_grad", "ops", "optim", "plain", "predict"]
+LATER = {  # they need more than NumPy
+    "load_model": "methods",
+    "predict": "prediction",
+    "predict_heads": "prediction",
+    "evaluate": "evaluation",
+}
+__all__ = ["Tensor", "gradcheck", "nn", "no_grad", "ops", "optim", "plain", *LATER]
 
 
 def __getattr__(name):

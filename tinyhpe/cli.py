@@ -123,7 +123,9 @@ def add_reproduce(command):
 def add_evaluate(command):
     command.add_argument("model", nargs="?", help=MODEL_HELP)
     command.add_argument("--data", default="rendered", help=f"{SPECS} (default: rendered, heads never trained on)")
-    command.add_argument("--robustness", action="store_true", help="also on blurred, dark, noisy, ... photos")
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument("--robustness", action="store_true", help="also on blurred, dark, noisy, ... photos")
+    kind.add_argument("--found", action="store_true", help="of the heads that are found, without labelled boxes")
     add_device(command)
     command.add_argument("--json", action="store_true", help="one JSON object instead of the table")
 
@@ -131,11 +133,19 @@ def add_evaluate(command):
 def add_predict(command):
     command.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
     command.add_argument("--model", help=MODEL_HELP)
-    command.add_argument("--box", help="x,y,w,h: the face, brows to chin, pixels (default: middle of the photo)")
+    command.add_argument("--box", help="x,y,w,h: the face, brows to chin, pixels; or middle (default: found)")
     add_device(command)
     command.add_argument("--out", default="poses", help="folder for the photos with axes drawn (default: poses)")
     command.add_argument("--no-draw", dest="draw", action="store_false", help="write no pictures")
     command.add_argument("--json", action="store_true", help="a JSON list instead of lines of text")
+
+
+def add_live(command):
+    from tinyhpe.live import PORT
+
+    command.add_argument("--port", type=natural, help=f"default: {PORT}, or the next that is free")
+    command.add_argument("--model", help="your own network, beside the shipped one (default: runs/latest)")
+    command.add_argument("--no-browser", dest="browser", action="store_false", help="do not open the page")
 
 
 def add_render(command):
@@ -282,7 +292,7 @@ def load(options):
 
 
 def run_evaluate(options):
-    from tinyhpe.evaluation import evaluate, robustness, robustness_table
+    from tinyhpe.evaluation import evaluate, evaluate_found, finder_line, robustness, robustness_table
     from tinyhpe.pose.levels import RANGE_DEGREES
     from tinyhpe.pose.metrics import table
 
@@ -290,8 +300,10 @@ def run_evaluate(options):
         results = robustness(options.data, load(options))
         print(json.dumps(results) if options.json else robustness_table(results))
         return results["none"]["problems"]
-    result = evaluate(options.data, load(options))
+    result = (evaluate_found if options.found else evaluate)(options.data, load(options))
     print(json.dumps(result) if options.json else table(result))
+    if options.found and not options.json:
+        print(finder_line(result))
     if result["left_out"] and not options.json:
         print(f"{result['left_out']} photos with an angle beyond {RANGE_DEGREES} degrees were left out")
     return result["problems"]
@@ -302,9 +314,9 @@ def run_predict(options):
 
     from tinyhpe.pictures import photo_paths, write_picture
     from tinyhpe.pose.boxes import parse_box
-    from tinyhpe.prediction import predict_photo
+    from tinyhpe.prediction import MIDDLE, nothing_found, predict_photo
 
-    box = None if options.box is None else parse_box(options.box)
+    box = options.box if options.box in (None, MIDDLE) else parse_box(options.box)
     model, entries = load(options), []
     paths, problems = photo_paths(options.photos)
     out = make_folder(options.out) if options.draw and paths else None
@@ -312,13 +324,18 @@ def run_predict(options):
         for path in bar:
             photo = None  # before the next one comes: two large ones are too much
             try:
-                pose, photo = predict_photo(path, box, model)
-                entries.append({"image": str(path), **pose._asdict()})
-                if not options.json:
-                    with bar.external_write_mode():  # the bar stays below the lines
-                        print(f"{visible(str(path))}: {pose}")
+                heads, photo = predict_photo(path, box, model)
+                if not heads:
+                    problems.append(nothing_found(path))
+                    continue
+                entries += [{"image": str(path), **head._asdict()} for head in heads]
+                for head in heads:
+                    if not options.json:
+                        with bar.external_write_mode():  # the bar stays below the lines
+                            print(f"{visible(str(path))}: {head}")
+                    photo = head.draw(photo)
                 if out:
-                    write_picture(pose.draw(photo), path, out)
+                    write_picture(photo, path, out)
             except InputError as error:
                 problems.append(str(error))
             except Exception as error:  # whatever it is, the other photos are done
@@ -328,6 +345,13 @@ def run_predict(options):
     elif entries and out:
         print(f"the photos with their axes are in {visible(options.out)}")
     return problems
+
+
+def run_live(options):
+    from tinyhpe.live import serve
+
+    serve(options.port, options.model, options.browser)
+    return []
 
 
 def run_render(options):
@@ -389,7 +413,8 @@ COMMANDS = {  # name -> (what it does, its options, their help)
     "train": (run_train, add_train, "train a method"),
     "reproduce": (run_reproduce, add_reproduce, "the paper's figures and Table 1, as a report"),
     "evaluate": (run_evaluate, add_evaluate, "mean absolute errors of a model on labelled data"),
-    "predict": (run_predict, add_predict, "the pose of the head in photos, drawn on them"),
+    "predict": (run_predict, add_predict, "the poses of the heads in photos, drawn on them"),
+    "live": (run_live, add_live, "the pose of heads before the camera, as a page in the browser"),
     "render": (run_render, add_render, "heads from code, as images in 300W-LP's layout"),
     "lesson": (run_lesson, add_lesson, "copy a lesson here, and open it in Jupyter"),
     "class": (run_class, add_class, "who stands where in the lessons, and which mistakes are commonest"),

@@ -1,4 +1,4 @@
-"""From a photo to the pose of the head in it: what the command line and a notebook both call."""
+"""From a photo to the poses of the heads in it: what the command line and a notebook both call."""
 
 import functools
 import os
@@ -11,18 +11,20 @@ from tinyhpe.backend import plain_array
 from tinyhpe.datasets.crops import crop_photo, crop_size
 from tinyhpe.datasets.photos import open_photo, to_photo
 from tinyhpe.errors import InputError
+from tinyhpe.finder import find_heads
 from tinyhpe.methods import load_model
 from tinyhpe.methods.base import Method
 from tinyhpe.pose.boxes import Box, check_box, default_box, parse_box, square, testing_box
 from tinyhpe.pose.draw import draw_axes
 
+MIDDLE = "middle"  # the box of who asks for default_box
 shipped_model = functools.cache(load_model)  # loaded once; it stays in here, so nobody changes it
 
 
 class HeadPose(NamedTuple):
     """The pose of a head: yaw, pitch and roll in degrees, to hundredths.
 
-    `box` is where its face was looked for, brows to chin: (x, y, width, height) in pixels of the upright photo.
+    `box` is where its face is, brows to chin: (x, y, width, height) in pixels of the upright photo.
     """
 
     yaw: float
@@ -41,43 +43,84 @@ class HeadPose(NamedTuple):
 
 
 def predict(photos, box=None, model=None):
-    """Tell the pose of the head in a photo, or in each of several.
+    """Tell the pose of the largest head in a photo, or in each of several.
 
     Args:
         photos: one or, in a list or another iterable, several. A photo is a path, a PIL image, or an RGB array
             (H, W, 3), uint8 or floats from 0 to 1; grey (H, W) and RGBA (H, W, 4) are taken, too.
         box: the face, brows to chin, in every photo: x, y, width, height in pixels from the upper left corner. By
-            default it is where it lies in a photo that one head fills, see datasets.crops.default_box.
+            default it is found, see finder.find_heads. "middle" is where it lies in a photo that one head fills,
+            see pose.boxes.default_box.
         model: what load_model() returned, or what it takes; by default the shipped one.
 
     Returns:
         a HeadPose; of several photos a list of them
 
     Raises:
-        InputError: a photo cannot be read, the box lies outside it, or there is no such model.
+        InputError: a photo cannot be read, no head is found in it, the box lies outside it, or there is no such
+            model.
     """
     model = as_model(model)
     if isinstance(photos, (str, os.PathLike, Image.Image)) or (isinstance(photos, np.ndarray) and photos.ndim < 4):
-        return predict_photo(photos, box, model)[0]
+        return largest_head(photos, box, model)
     try:
         photos = iter(photos)
     except TypeError as error:
         raise InputError(f"{type(photos).__name__} is no photo; give a path, a PIL image or an array") from error
-    return [predict_photo(photo, box, model)[0] for photo in photos]
+    return [largest_head(photo, box, model) for photo in photos]
+
+
+def predict_heads(photo, box=None, model=None):
+    """Return the poses of all heads that are found in one photo, the largest first: a list of HeadPose.
+
+    Args and errors are those of predict(); but where no head is found, the list is empty.
+    """
+    return predict_photo(photo, box, as_model(model))[0]
 
 
 def predict_photo(photo, box, model):
-    """Return the HeadPose of one photo, and the photo as an upright PIL image; arguments as for predict()."""
-    name = photo if isinstance(photo, (str, os.PathLike)) else "the image"
-    photo = as_photo(photo)
+    """Return the HeadPoses of one photo, and the photo as an upright PIL image; arguments as for predict()."""
+    name, photo = name_of(photo), as_photo(photo)
     try:
-        box = default_box(*photo.size) if box is None else parse_box(box)
-        check_box(box, *photo.size)
-        crop = crop_photo(photo, square(testing_box(box)), crop_size(model.input_size))
-        pose = predict_crops(model, crop[None])[0]
+        boxes = face_boxes(photo, box)
+        crops = [crop_photo(photo, square(testing_box(face)), crop_size(model.input_size)) for face in boxes]
+        poses = predict_crops(model, np.stack(crops)) if crops else []
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    return HeadPose(*(round(float(angle), 2) for angle in pose), tuple(round(value, 2) for value in box)), photo
+    heads = []
+    for pose, face in zip(poses, boxes, strict=True):
+        heads.append(HeadPose(*(round(float(angle), 2) for angle in pose), tuple(round(side, 2) for side in face)))
+    return heads, photo
+
+
+def face_boxes(photo, box):
+    """The boxes of the faces that predict() means in a PIL image: found, the largest first, or the one told."""
+    if box is None:
+        return sorted((face for face, _ in find_heads(photo)), key=lambda face: -face[2] * face[3])
+    box = default_box(*photo.size) if isinstance(box, str) and box == MIDDLE else parse_box(box)
+    check_box(box, *photo.size)
+    return [box]
+
+
+def largest_head(photo, box, model):
+    """The HeadPose of the largest head in one photo."""
+    heads = predict_heads(photo, box, model)
+    if not heads:
+        raise InputError(nothing_found(photo))
+    return heads[0]
+
+
+def nothing_found(photo):
+    """What is said of a photo without a head."""
+    return (
+        f"{name_of(photo)}: no head was found; give the face as box=x,y,width,height (the command: --box), "
+        f"or take the middle of the photo with box={MIDDLE}"
+    )
+
+
+def name_of(photo):
+    """What messages call a photo."""
+    return photo if isinstance(photo, (str, os.PathLike)) else "the image"
 
 
 def predict_crops(model, crops):

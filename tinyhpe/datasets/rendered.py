@@ -142,7 +142,7 @@ def _write(files, render_chunk, count, size, workers, progress):
     with written_by_rename(pictures_file) as file:
         np.lib.format.write_array_header_1_0(file, header)
         done = 0
-        for pictures, *chunk_labels in _in_parallel(render_chunk, count, workers, progress):
+        for pictures, *chunk_labels in in_parallel(render_chunk, count, workers, progress):
             file.write(pictures)
             for label, of_chunk in zip(labels.values(), chunk_labels, strict=True):
                 label[done : done + len(of_chunk)] = of_chunk
@@ -161,7 +161,7 @@ def _render_chunk(draw_poses, sees, seed, size, indices):
     return [np.stack([getattr(head, name) for head in heads]) for name, *_ in (PICTURES[sees], *LABELS.values())]
 
 
-def _in_parallel(work, count, workers, progress):
+def in_parallel(work, count, workers, progress):
     """Yields work(indices) for chunks of range(count), in order; in this process if one is enough."""
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     workers = min(workers or processes.cores(), len(chunks))
@@ -198,7 +198,7 @@ def write_folder(
     """
     _check(count, size, seed)
     work = partial(_write_chunk, Path(out), seed, size)
-    for _ in _in_parallel(work, count, workers, progress):
+    for _ in in_parallel(work, count, workers, progress):
         pass
 
 

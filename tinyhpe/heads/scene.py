@@ -56,6 +56,16 @@ class Head(NamedTuple):
     pose: np.ndarray
 
 
+class Cutout(NamedTuple):
+    """A head without a background. colour (S, S, 3) is already times coverage (S, S, 1), both floats from 0 to 1;
+    depth and landmarks as in Head."""
+
+    colour: np.ndarray
+    coverage: np.ndarray
+    depth: np.ndarray
+    landmarks: np.ndarray
+
+
 class Person(NamedTuple):
     """Everything that does not depend on pose, light and camera."""
 
@@ -73,25 +83,33 @@ def render_head(
     is the same person in the same light whatever the pose. margin: None for a crop as HopeNet takes it in
     training; a number for a wider picture, with so many sides of the square landmark box left free on each side.
     """
+    cutout, pose, rng = cut_out_head(seed, size, pose, margin, draw_poses)
+    image = cutout.colour + (1 - cutout.coverage) * background(size, rng)
+    if rng.random() < 0.15:
+        occlude(image, rng)
+    image = photograph(image, rng)
+    if margin is None:
+        frame(image, rng)
+    return Head(
+        image=(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8),
+        depth=cutout.depth,
+        landmarks=cutout.landmarks,
+        pose=pose.astype(np.float32),
+    )
+
+
+def cut_out_head(seed, size, pose=None, margin=None, draw_poses=photographed_poses):
+    """Draws the head of render_head(), whose arguments these are, without a background.
+
+    Returns a Cutout, the pose, and the generator for the background."""
     pose_rng, person_rng, view_rng, light_rng, back_rng = np.random.default_rng(seed).spawn(5)
     pose = draw_poses(pose_rng, 1)[0] if pose is None else np.asarray(pose, float)
     person = sample_person(person_rng)
     surfaces, landmarks = _posed(person, pose, view_rng)
     camera = _camera(landmarks, margin, view_rng)
     looks = replace(person.looks, gaze=_gaze(person.looks.gaze, pose, view_rng))
-    colour, coverage, depth = _draw(surfaces, looks, camera, size, light_rng)
-    image = colour + (1 - coverage) * background(size, back_rng)
-    if back_rng.random() < 0.15:
-        occlude(image, back_rng)
-    image = photograph(image, back_rng)
-    if margin is None:
-        frame(image, back_rng)
-    return Head(
-        image=(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8),
-        depth=depth,
-        landmarks=(camera(landmarks)[:, :2] * size).astype(np.float32),
-        pose=pose.astype(np.float32),
-    )
+    drawn = _draw(surfaces, looks, camera, size, light_rng)
+    return Cutout(*drawn, (camera(landmarks)[:, :2] * size).astype(np.float32)), pose, back_rng
 
 
 def sample_person(rng: np.random.Generator) -> Person:
