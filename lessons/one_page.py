@@ -1,9 +1,9 @@
 """The whole idea on one page: a tape, a loss of pairs, twelve heads. To run it: python one_page.py
 
-A network is never told an angle. It is asked which of two heads looks more to the left, for all pairs of twelve, and
-is told the answers. After a hundred steps its scores put the twelve in order. Twelve strangers it sorts roughly only:
-for that it takes convolutions and more heads. Lesson 2 takes the tape apart, lessons 4 to 6 build the network, lesson
-8 the loss, and with 600 heads strangers are sorted, too. Lesson 9 turns scores into degrees.
+A network is never told an angle. It is asked which of two heads looks more to the left, for all pairs of twelve,
+and is told the answers. After a hundred steps its scores put the twelve in order, and twelve strangers roughly: to
+do that well it takes convolutions and more heads. Lesson 2 takes the tape apart, lessons 4 to 6 build the network,
+lesson 8 the loss, with 600 heads. Lesson 9 turns scores into degrees.
 """
 
 import numpy as np
@@ -55,14 +55,13 @@ def pair_loss(scores, angles):
     loss = np.logaddexp(0, z) - target * z
     np.fill_diagonal(loss, 0)  # nobody is compared with himself
     # of one pair the gradient is p - target; a score is in two pairs with each other, with opposite signs
-    return Tensor(
-        loss.sum() / pairs, ((scores, lambda g: g * 2 * (p - target).sum(axis=1, keepdims=True) / pairs),)
-    )
+    gradient = 2 * (p - target).sum(axis=1, keepdims=True) / pairs
+    return Tensor(loss.sum() / pairs, ((scores, lambda g: g * gradient),))
 
 
 def draw(seed, yaws):
     """Heads of as many people, as rows of brightness around 0: (n, 24 * 24)."""
-    images = [render_head((seed, i), 24, (yaw, 0, 0)).image.mean(axis=2) for i, yaw in enumerate(yaws)]
+    images = [render_head((seed, i), 24, (yaw, 0, 0), margin=0).image.mean(axis=2) for i, yaw in enumerate(yaws)]
     rows = np.reshape(images, (len(yaws), -1))
     return (rows - rows.mean(axis=1, keepdims=True)) / rows.std(axis=1, keepdims=True)
 

@@ -331,9 +331,8 @@ def test_the_commands_in_the_texts_are_understood():
 
 def test_the_whole_idea_on_one_page_sorts_its_heads_and_its_gradients_are_right(capsys):
     page = runpy.run_path(str(ROOT / "one_page.py"))
-    order, strangers = (
-        [int(yaw) for yaw in line.split()[-12:]] for line in capsys.readouterr().out.splitlines()[-2:]
-    )
+    printed = capsys.readouterr().out.splitlines()
+    order, strangers = ([int(yaw) for yaw in line.split()[-12:]] for line in printed[-2:])
     assert order == sorted(order) != strangers
     assert np.corrcoef(strangers, order)[0, 1] > 0.5
     weights = [page["Tensor"](weight.data.copy()) for weight in page["weights"]]
