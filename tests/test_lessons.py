@@ -4,6 +4,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -276,6 +277,7 @@ def test_a_verdict_is_coloured_in_a_notebook_and_ascii_elsewhere(monkeypatch, ca
 def test_a_lesson_is_copied_with_its_checks_and_work_is_never_lost(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["lesson", "2"]) == 0
+    assert "jupytext" not in json.loads((tmp_path / "02_autograd.ipynb").read_text())["metadata"]
     (tmp_path / "02_autograd.ipynb").write_text("my work")
     assert cli.main(["lesson", "2"]) == 0
     assert (tmp_path / "02_autograd.ipynb").read_text() == "my work"
@@ -316,17 +318,48 @@ def test_a_class_is_told_apart_and_its_commonest_mistake_is_named(check, tmp_pat
     assert "answers.jsonl" in capsys.readouterr().err
 
 
-def test_the_commands_in_the_texts_are_understood():
-    text = "\n".join(path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("[0-9]*.py")])
-    commands = re.findall(
-        r"(?:^|`|[/\\])tinyhpe ((?:lesson|class|predict|train|doctor) [^`\n]+)", text, re.MULTILINE
-    )
-    assert len(commands) >= 5
-    for command in commands:
-        words = command.split()
-        assert cli.make_parser(words[:1]).parse_args(words)
-    for name in re.findall(r"checks\.run (\w+)", text):
-        assert name in LESSONS
+PROGRAMS = "tinyhpe|python|pip|py|pytest|jupyter|marimo"
+FOR_INSTALLING = ("pip", "py", "jupyter", "marimo", "python -m pip", "python -m venv")  # a network, or minutes
+
+
+def commands_in(text):
+    """The commands of code blocks, and those with arguments between backticks."""
+    program = rf"(?:[\w./\\]*[/\\])?(?:{PROGRAMS})"
+    lines = re.findall(rf"^ *({program} .+?)(?:  #.*)?$", "".join(re.split("```", text)[1::2]), re.MULTILINE)
+    inline = re.findall(rf"(?<!`)`[!%]?({program} [^`\n]+)`", text)
+    return [re.sub(r"^[^ ]*[/\\]", "", command).strip() for command in lines + inline]
+
+
+def test_the_commands_in_the_texts_work(tmp_path, monkeypatch):
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("[0-9]*.py")]
+    commands = [command for path in paths for command in commands_in(path.read_text())]
+    monkeypatch.chdir(tmp_path)
+    run_of_each = dict.fromkeys(PROGRAMS.split("|"), 0)
+    (tmp_path / "FOLDER" / "anna").mkdir(parents=True)
+    record = {"exercise": "01.1", "verdict": "right", "diagnosis": ""}
+    (tmp_path / "FOLDER" / "anna" / "answers.jsonl").write_text(json.dumps(record))
+    for command in dict.fromkeys(commands):
+        words = shlex.split(command)
+        run_of_each[words[0]] += 1
+        if command.startswith(FOR_INSTALLING):
+            continue
+        if words[0] == "pytest":
+            assert Path(ROOT.parent, words[1]).is_file()
+            assert words[2:] in ([], ["-k", "02_autograd"])
+        elif words[0] == "python" and words[1] == "-c":
+            printed = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=True)
+            assert Path(printed.stdout.strip()) == ROOT
+        elif words[0] == "python":  # as run_lesson() calls it
+            assert words[1:3] == ["-m", "checks.run"]
+            assert words[3] in LESSONS
+            assert words[4:] == ["--exercises", "solutions"]
+        elif len(words) == 2:
+            assert words[1] in cli.COMMANDS
+        elif words[1] in ("lesson", "class"):
+            assert cli.main(words[1:]) == 0
+        else:
+            assert cli.make_parser(words[1:2]).parse_args(words[1:])
+    assert all(run_of_each.values())
 
 
 def test_the_whole_idea_on_one_page_sorts_its_heads_and_its_gradients_are_right(capsys):

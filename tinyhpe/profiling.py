@@ -1,10 +1,12 @@
 """What a training step costs: the time and the memory of each kind of operation.
 
-with profile() as costs:
-    loss = (network(x) - y).abs().mean()
-    loss.backward()
-    optimizer.step()
-print(costs)
+    with profile() as costs:
+        loss = ((network(x) - y) ** 2).mean()
+        loss.backward()
+        optimizer.step()
+    print(costs)
+
+The first step takes longer than others, so profile a later one.
 """
 
 import contextlib
