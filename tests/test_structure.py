@@ -65,8 +65,8 @@ BUDGETS = {  # code lines: no blanks, comments, docstrings
     # lock and to describe a file, one way to start and to end workers, streams that may fail.
     # Issue 12's other half is 610 more: reproduce/, the report with all figures and questions; 20 since.
     # The emulator counts reads and writes, and finds a compiler anywhere: 40 more.
-    # A profile of a step, and work without processes, threads and ctypes, as in a browser: 78.
-    "the package without heads": (None, 6886),
+    # A profile of a step, and work without processes, threads and ctypes, as in a browser: 81.
+    "the package without heads": (None, 6889),
 }
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 MOST_TOKENS, MOST_TOKENS_OF_A_FILE = 12, 13.5  # a code line, in the mean
