@@ -157,6 +157,8 @@ def test_the_notebook_has_no_outputs_and_is_in_step_with_its_source(name):
         if cell.cell_type == "code":
             assert not cell.outputs
             assert cell.execution_count is None
+    text = (ROOT / f"{name}.py").read_text()
+    assert set(re.findall(r"^# %%.*", text, re.MULTILINE)) == {"# %%", "# %% [markdown]"}  # else text is swallowed
     in_source = [(cell.cell_type, cell.source) for cell in cells_of(ROOT / f"{name}.py")]
     assert [(cell.cell_type, cell.source) for cell in notebook] == in_source, (
         f"run jupytext --sync lessons/{name}.py"
