@@ -309,7 +309,7 @@ fig, axes = plt.subplots(1, 4, figsize=(12, 3.3))
 for ax, (k, stride, padding) in zip(axes, settings, strict=True):
     windows_along = output_length(12, k, stride, padding)
     count = col2im(np.ones((windows_along**2, k * k)), (1, 12, 12, 1), k, stride, padding)[0, :, :, 0]
-    ax.imshow(count, cmap="viridis", vmin=0)
+    ax.imshow(count, cmap="viridis", vmin=0, vmax=1.5 * count.max())  # no yellow, on which white is not seen
     for i, j in np.ndindex(count.shape):
         ax.text(j, i, f"{count[i, j]:.0f}", ha="center", va="center", color="white", fontsize=7)
     ax.set_title(f"{k} x {k}, stride {stride}, padding {padding}")
@@ -365,7 +365,7 @@ with plain():
     result.backward(g)
 mine = MyConv(stride=1, padding=1)
 pairs = {"result": (mine.forward(np, x, weight), result.data)}
-pairs |= zip(("gradient of x", "of weight"), zip(mine.backward(np, g), [t.grad for t in tensors]))  # noqa: B905
+pairs["gradient of x"], pairs["of weight"] = zip(mine.backward(np, g), [t.grad for t in tensors], strict=True)
 for name, (ours, theirs) in pairs.items():
     print(f"{name:14} largest value {np.abs(theirs).max():8.1f}, you differ by {np.abs(ours - theirs).max():.0e}")
 
@@ -399,7 +399,7 @@ for o in range(count):
     below.imshow(maps[0, :, :, o], cmap="gray")
     top.axis("off")
     below.axis("off")
-fig.suptitle("Learned kernels (in colour), and what your convolution makes of the head with each of them")
+fig.suptitle("Learned kernels (in colour), and what your convolution makes of the head with each of them", y=0.93)
 plt.show()
 
 # %% [markdown]

@@ -194,7 +194,7 @@ def gradient_sizes(shortcut):
 plain, residual = gradient_sizes(shortcut=False), gradient_sizes(shortcut=True)
 print(f"from the last layer to the first: plain {plain[-1]:.2g} -> {plain[0]:.2g}, ", end="")
 print(f"with shortcuts {residual[-1]:.2g} -> {residual[0]:.2g}")
-check.reveal(my_shrinking, plain[-1] / plain[0])
+check.reveal(my_shrinking, f"{plain[-1] / plain[0]:,.0f}")
 
 # %%
 plt.figure(figsize=(7, 3.5))
@@ -206,8 +206,10 @@ plt.title("Without shortcuts the first layers hear nothing of the loss")
 plt.legend()
 plt.show()
 
-# %% The first layers of the plain stack would need about a million steps where the last ones need [markdown]
-# one. The derivative of $x + f(x)$ is $1 + f'(x)$: along the ones a gradient walks from the loss to the first
+# %% [markdown]
+# The first layers of the plain stack would need nearly two million steps where the last ones need one.
+#
+# The derivative of $x + f(x)$ is $1 + f'(x)$: along the ones a gradient walks from the loss to the first
 # layer without being multiplied by anything. And a block that is of no use can stay near 0 and does no harm.
 #
 # ## 5. The block
@@ -341,6 +343,7 @@ for ax, crop, pose, error in zip(axes.flat, crops, poses, errors, strict=True):
     ax.set_title(f"{pose[0]:.0f}, {pose[1]:.0f}, {pose[2]:.0f}; off by {error:.0f}", fontsize=10)
     ax.axis("off")
 fig.suptitle("Yaw, pitch and roll of eight strangers, by your own NumPy")
+fig.tight_layout()
 plt.show()
 
 # %% [markdown]

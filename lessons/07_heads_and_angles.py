@@ -177,6 +177,7 @@ left.set(xlabel="tilt of the profile (degrees)", ylabel="label (degrees)", title
 left.legend()
 right.plot(tilts, np.reshape(nod, (-1, 9)))
 right.set(xlabel="tilt of the profile (degrees)", ylabel="entry", title="The nine entries of R hardly move")
+fig.tight_layout()
 plt.show()
 print("tilt 5:", names[20].round(0), " tilt 10:", names[25].round(0), " tilt 15:", names[30].round(0))
 

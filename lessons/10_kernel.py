@@ -141,7 +141,7 @@ RACE = RING.replace("    __syncthreads();\n", "")
 try:
     run(RACE, "ring", 1, 8, x, y)
 except KernelError as error:
-    print("without a barrier:", error)
+    print("without a barrier:\n   ", error)
 
 # %% [markdown]
 # `__syncthreads()` is a *barrier*: every thread of the block waits there until all have come. Without it a

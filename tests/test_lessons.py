@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import runpy
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,18 +22,21 @@ ROOT = Path(__file__).parents[1] / "lessons"
 LESSONS = sorted(path.stem for path in ROOT.glob("[0-9][0-9]_*.py"))
 GATE_SECONDS = 120
 MODES = ("solutions", "mistakes")
-IN_A_BROWSER = ("01", "02", "03")  # lessons that need no threads and no processes
+NOT_IN_A_BROWSER = "10"  # which needs a compiler
 TASK = re.compile(r"# (?:Exercise|Challenge) (\d\d\.\d)\n")
 
 every_lesson = pytest.mark.parametrize("name", LESSONS)
 
 
 def run_lesson(name, exercises, folder):
-    """Run a lesson in a fresh process on one core, where warnings are errors and only ASCII can be printed."""
+    """Run a lesson in a fresh process on one core, where warnings are errors and only ASCII can be printed.
+
+    Solved, it runs as in a browser; with the mistakes as everywhere else.
+    """
     report = folder / f"{name}-{exercises}.json"
-    command = [sys.executable, "-W", "error", "-m", "checks.run", name]
-    command += ["--exercises", exercises, "--report", report]
-    command += ["--browser"] * (exercises == "mistakes" and name.startswith(IN_A_BROWSER))
+    in_browser = exercises == "solutions" and not name.startswith(NOT_IN_A_BROWSER)
+    command = [sys.executable, "-W", "error", "-m", *["tests.in_browser"] * in_browser]
+    command += ["checks.run", name, "--exercises", exercises, "--report", report]
     settings = {"MPLBACKEND": "Agg", "PYTHONIOENCODING": "ascii:strict", "OMP_NUM_THREADS": "1"}
     settings["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sys.path])
     ran = subprocess.run(
@@ -152,6 +157,8 @@ def test_the_notebook_has_no_outputs_and_is_in_step_with_its_source(name):
         if cell.cell_type == "code":
             assert not cell.outputs
             assert cell.execution_count is None
+    text = (ROOT / f"{name}.py").read_text()
+    assert set(re.findall(r"^# %%.*", text, re.MULTILINE)) == {"# %%", "# %% [markdown]"}  # else text is swallowed
     in_source = [(cell.cell_type, cell.source) for cell in cells_of(ROOT / f"{name}.py")]
     assert [(cell.cell_type, cell.source) for cell in notebook] == in_source, (
         f"run jupytext --sync lessons/{name}.py"
@@ -272,6 +279,7 @@ def test_a_verdict_is_coloured_in_a_notebook_and_ascii_elsewhere(monkeypatch, ca
 def test_a_lesson_is_copied_with_its_checks_and_work_is_never_lost(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["lesson", "2"]) == 0
+    assert "jupytext" not in json.loads((tmp_path / "02_autograd.ipynb").read_text())["metadata"]
     (tmp_path / "02_autograd.ipynb").write_text("my work")
     assert cli.main(["lesson", "2"]) == 0
     assert (tmp_path / "02_autograd.ipynb").read_text() == "my work"
@@ -312,17 +320,70 @@ def test_a_class_is_told_apart_and_its_commonest_mistake_is_named(check, tmp_pat
     assert "answers.jsonl" in capsys.readouterr().err
 
 
-def test_the_commands_in_the_texts_are_understood():
-    text = "\n".join(path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("[0-9]*.py")])
-    commands = re.findall(
-        r"(?:^|`|[/\\])tinyhpe ((?:lesson|class|predict|train|doctor) [^`\n]+)", text, re.MULTILINE
-    )
-    assert len(commands) >= 5
-    for command in commands:
-        words = command.split()
-        assert cli.make_parser(words[:1]).parse_args(words)
-    for name in re.findall(r"checks\.run (\w+)", text):
-        assert name in LESSONS
+PROGRAMS = "tinyhpe|python|pip|py|pytest|jupyter|marimo"
+FOR_INSTALLING = ("pip", "py", "jupyter", "marimo", "python -m pip", "python -m venv")  # a network, or minutes
+
+
+def commands_in(text):
+    """The commands of code blocks, and those with arguments between backticks."""
+    program = rf"(?:[\w./\\]*[/\\])?(?:{PROGRAMS})"
+    lines = re.findall(rf"^ *({program} .+?)(?:  #.*)?$", "".join(re.split("```", text)[1::2]), re.MULTILINE)
+    inline = re.findall(rf"(?<!`)`[!%]?({program} [^`\n]+)`", text)
+    return [re.sub(r"^[^ ]*[/\\]", "", command).strip() for command in lines + inline]
+
+
+def test_the_commands_in_the_texts_work(tmp_path, monkeypatch):
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("[0-9]*.py")]
+    commands = [command for path in paths for command in commands_in(path.read_text())]
+    monkeypatch.chdir(tmp_path)
+    run_of_each = dict.fromkeys(PROGRAMS.split("|"), 0)
+    (tmp_path / "FOLDER" / "anna").mkdir(parents=True)
+    record = {"exercise": "01.1", "verdict": "right", "diagnosis": ""}
+    (tmp_path / "FOLDER" / "anna" / "answers.jsonl").write_text(json.dumps(record))
+    for command in dict.fromkeys(commands):
+        words = shlex.split(command)
+        run_of_each[words[0]] += 1
+        if command.startswith(FOR_INSTALLING):
+            continue
+        if words[0] == "pytest":
+            assert Path(ROOT.parent, words[1]).is_file()
+            assert words[2:] in ([], ["-k", "02_autograd"])
+        elif words[0] == "python" and words[1] == "-c":
+            printed = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, check=True)
+            assert Path(printed.stdout.strip()) == ROOT
+        elif words[0] == "python":  # as run_lesson() calls it
+            assert words[1:3] == ["-m", "checks.run"]
+            assert words[3] in LESSONS
+            assert words[4:] == ["--exercises", "solutions"]
+        elif len(words) == 2:
+            assert words[1] in cli.COMMANDS
+        elif words[1] in ("lesson", "class"):
+            assert cli.main(words[1:]) == 0
+        else:
+            assert cli.make_parser(words[1:2]).parse_args(words[1:])
+    assert all(run_of_each.values())
+
+
+def test_the_whole_idea_on_one_page_sorts_its_heads_and_its_gradients_are_right(capsys):
+    page = runpy.run_path(str(ROOT / "one_page.py"))
+    printed = capsys.readouterr().out.splitlines()
+    order, strangers = ([int(yaw) for yaw in line.split()[-12:]] for line in printed[-2:])
+    assert order == sorted(order) != strangers
+    assert np.corrcoef(strangers, order)[0, 1] > 0.5
+    weights = [page["Tensor"](weight.data.copy()) for weight in page["weights"]]
+
+    def loss():
+        return page["pair_loss"](page["network"](page["heads"], *weights), page["yaws"])
+
+    loss().backward()
+    for weight in weights:
+        place = np.unravel_index(np.abs(weight.grad).argmax(), weight.data.shape)
+        values = []
+        for nudge in (1e-6, -2e-6):
+            weight.data[place] += nudge
+            values.append(loss().data)
+        weight.data[place] += 1e-6
+        assert weight.grad[place] == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)
 
 
 def test_a_notebook_runs_in_jupyter(tmp_path, monkeypatch):

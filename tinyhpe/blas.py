@@ -13,7 +13,11 @@ _taken = threading.Lock()  # held by the one thread of Python that has set the n
 
 @functools.cache
 def controller():
-    """The BLAS libraries of this process, found once: to look for them takes a millisecond."""
+    """The BLAS libraries of this process, found once: to look for them takes a millisecond.
+
+    Raises:
+        ImportError: this Python cannot ask them: it has no ctypes, as may be in a browser.
+    """
     from threadpoolctl import ThreadpoolController  # here, since `import tinyhpe` needs NumPy alone
 
     return ThreadpoolController().select(user_api="blas")
@@ -29,8 +33,8 @@ def one_blas_thread():
     if not _taken.acquire(blocking=False):
         yield
         return
-    try:
-        with controller().limit(limits=1):
-            yield
-    finally:
-        _taken.release()
+    with contextlib.ExitStack() as held:
+        held.callback(_taken.release)
+        with contextlib.suppress(ImportError):
+            held.enter_context(controller().limit(limits=1))
+        yield

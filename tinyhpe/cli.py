@@ -310,17 +310,16 @@ def run_evaluate(options):
 
 
 def run_predict(options):
-    from tqdm import tqdm
-
     from tinyhpe.pictures import photo_paths, write_picture
     from tinyhpe.pose.boxes import parse_box
     from tinyhpe.prediction import MIDDLE, nothing_found, predict_photo
+    from tinyhpe.progress import ProgressBar
 
     box = options.box if options.box in (None, MIDDLE) else parse_box(options.box)
     model, entries = load(options), []
     paths, problems = photo_paths(options.photos)
     out = make_folder(options.out) if options.draw and paths else None
-    with tqdm(paths, "predict", unit="photo", disable=len(paths) < FEW_PHOTOS, leave=False) as bar:
+    with ProgressBar(paths, "predict", unit="photo", disable=len(paths) < FEW_PHOTOS, leave=False) as bar:
         for path in bar:
             photo = None  # before the next one comes: two large ones are too much
             try:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from tqdm import tqdm
 
 from tinyhpe.datasets import RENDERED, open_dataset
 from tinyhpe.datasets.corruptions import CORRUPTIONS, FSA_NET
@@ -14,6 +13,7 @@ from tinyhpe.finder import find_heads, overlaps
 from tinyhpe.pose.boxes import square, testing_box
 from tinyhpe.pose.metrics import ANGLES, summary
 from tinyhpe.prediction import as_model, predict_crops
+from tinyhpe.progress import ProgressBar
 
 BATCH = 64
 HEADS, SEED = 1000, 10**6  # rendered heads that no default training sees
@@ -40,7 +40,7 @@ def evaluate(data="rendered", model=None, progress=True):
     if not isinstance(data, HeadCrops):
         crops, problems = open_dataset(data, crop_size(model.input_size), HEADS, SEED, model.sees)
     predicted, kept, unread = [], [], []
-    for start in tqdm(range(0, len(crops), BATCH), desc="evaluate", disable=not progress, leave=False):
+    for start in ProgressBar(range(0, len(crops), BATCH), desc="evaluate", disable=not progress, leave=False):
         images = []
         for place in range(start, min(start + BATCH, len(crops))):
             try:

@@ -168,6 +168,6 @@ def lock(file):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):  # of Linux and macOS, and of Windows
         return False
-    except OSError:  # a file system without locks
+    except (ImportError, OSError):  # a Python in a browser, or a file system, without locks
         return None
     return True

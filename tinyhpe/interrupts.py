@@ -6,7 +6,6 @@ Ctrl-C reaches all processes of a terminal, the others may. Workers are deaf to 
 import contextlib
 import signal
 import threading
-from multiprocessing import resource_tracker
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -54,6 +53,8 @@ def deaf_to_interrupts():
     """
     heard, can_block = [], hasattr(signal, "pthread_sigmask")
     if can_block:
+        from multiprocessing import resource_tracker  # here: where there are no processes there is none
+
         resource_tracker.ensure_running()  # it unblocks them when it starts
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:

@@ -1,6 +1,7 @@
 """The lessons from the command line: where they are, and a copy to work in."""
 
 import importlib.util
+import json
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,10 @@ def copy_lesson(number, folder, fresh=False):
         old = (folder / f"{notebook.stem}-old-{count}.ipynb" for count in range(1, 1000))
         notebook.rename(next(path for path in old if not path.exists()))
     if not notebook.exists():
-        shutil.copy(notebooks[number], notebook)
+        content = json.loads(notebooks[number].read_text(encoding="utf-8"))
+        # which is for authors: Jupyter would keep a .py beside the copy, and open no fresh one beside that
+        del content["metadata"]["jupytext"]
+        notebook.write_text(json.dumps(content, indent=1), encoding="utf-8")
     (folder / "checks").mkdir(exist_ok=True)
     for path in [*source.glob("[!0-9]*.py"), *source.glob("checks/*.py")]:
         shutil.copy(path, folder / path.relative_to(source))

@@ -16,7 +16,8 @@ def level_of(answer):
         np.array([-61.7, 2.9, 99.0], np.float32),
     ):
         exact = np.array(
-            [min(sum(3 * k - 99 <= angle for k in range(1, 67)), 65) for angle in angles.astype(float)]
+            [min(sum(3 * k - 99 <= angle for k in range(1, 67)), 65) for angle in angles.astype(float)],
+            np.int64,
         )
         got = call(answer, angles)
         shown = ", ".join(f"{angle:g}" for angle in angles)

@@ -14,7 +14,7 @@ from tinyhpe.bench import torch_resnet
 from tinyhpe.bench.timing import machine
 from tinyhpe.bench.workloads import WORKLOADS, example, our_step
 from tinyhpe.datasets.preprocess import unvaried
-from tinyhpe.fast.cuda import cublas
+from tinyhpe.fast.cuda.linalg import product
 from tinyhpe.fast.cuda.precision import factor_dtype, precision
 from tinyhpe.ops.conv import Conv2d
 from tinyhpe.ops.linalg import MatMul
@@ -54,7 +54,7 @@ def ceilings(cupy):
     source = cupy.ones(COPY_VALUES, np.float32)
     target = cupy.empty_like(source)
     clock = cupy.cuda.Event, cupy.cuda.get_elapsed_time
-    gemm = milliseconds(lambda: cublas.product(a, a, out), *clock)
+    gemm = milliseconds(lambda: product(a, a, out), *clock)
     copy = milliseconds(lambda: cupy.copyto(target, source), *clock)
     return {"gemm_gflops": 2 * GEMM_SIDE**3 / gemm / 1e6, "copy_gbytes": 2 * source.nbytes / copy / 1e6}
 

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from tinyhpe.datasets.crops import HeadCrops, PhotoCrops, check_crop, points_in_crop
 from tinyhpe.errors import InputError
 from tinyhpe.files import open_file
 from tinyhpe.pose.levels import RANGE_DEGREES
+from tinyhpe.progress import ProgressBar
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 MOST_BYTES = 10**6  # of a text
@@ -60,7 +60,7 @@ def read_heads(stems, read, progress):
         (the list of what read() returned, one line for each head for which it raised InputError)
     """
     heads, problems, seen = [], [], set()
-    for stem in tqdm(stems, desc="labels", disable=not progress, leave=False):
+    for stem in ProgressBar(stems, desc="labels", disable=not progress, leave=False):
         try:
             photo, box, pose, *_ = head = read(stem)
             if is_within_range(pose):

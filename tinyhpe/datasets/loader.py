@@ -12,16 +12,14 @@ Three ideas make it fast:
 """
 
 import contextlib
-import ctypes
 import math
-import multiprocessing
 import sys
 import time
 
 import numpy as np
 
 from tinyhpe.datasets.augment import augment
-from tinyhpe.datasets.processes import answers, cores, workers
+from tinyhpe.datasets.processes import answers, cores, shared_memory, workers
 from tinyhpe.pose.levels import balanced_weights
 
 # One worker makes 9000 rendered crops a second, or 300 from photos of 450x450; a CPU trains on 1000 (r18n, 48x48).
@@ -110,8 +108,7 @@ def prepared_ahead(loader, wanted, count):
     caller looks at one slot, each worker fills another, and one more holds a batch that is ready.
     """
     shape = (count + 2, *loader.shape)
-    # it has no name: the last process's end frees it
-    memory = multiprocessing.get_context("spawn").RawArray(ctypes.c_uint8, math.prod(shape))
+    memory = shared_memory(math.prod(shape))
     slots = as_slots(memory, shape)
     orders = ((number % len(slots), *batch) for number, batch in enumerate(wanted))
     with workers(count, loader.make_into, memory, shape) as crew:

@@ -5,10 +5,13 @@ needs the usual `if __name__ == "__main__":`; without it they die, and InputErro
 
 Ctrl-C reaches every process of a terminal, a SIGTERM perhaps. Workers are deaf to both; the parent acts, and ends
 them. To do that it closes a pipe, on which a thread of each worker waits: so they also end when it is killed.
+
+Where none can be started, as in a browser, this process does the work itself.
 """
 
 import _thread
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -86,17 +89,44 @@ class Worker:
         self.process.join()
 
 
+class Substitute:
+    """Works in this process, when it is asked for an answer: for a worker that cannot be started."""
+
+    def __init__(self, work):
+        self.work, self.orders = work, deque()
+
+    def tell(self, order):
+        self.orders.append(order)
+
+    def answer(self):
+        return self.work(*self.orders.popleft())
+
+
+def shared_memory(size):
+    """So many bytes that workers see, too. They have no name: the last process's end frees them."""
+    try:
+        import ctypes  # here: where there are no processes there may be none
+
+        return multiprocessing.get_context("spawn").RawArray(ctypes.c_uint8, size)
+    except (ImportError, OSError):
+        return memoryview(bytearray(size))  # which no worker could be sent
+
+
 @contextlib.contextmanager
 def workers(count, function, *given):
-    """Give the block a list of workers that call function(*given, *order); end them when it is left, at once."""
+    """Give the block a list of workers that call function(*given, *order); end them when it is left, at once.
+
+    There are as many as could be started, up to `count`, or a Substitute.
+    """
     crew = []
     try:
-        for _ in range(count):
-            with deaf_to_interrupts():
-                crew.append(Worker(*given))
+        with contextlib.suppress(ImportError, OSError):
+            for _ in range(count):
+                with deaf_to_interrupts():
+                    crew.append(Worker(*given))
         for worker in crew:  # here, since one that has just started takes a while to listen
             worker.tell(function)
-        yield crew
+        yield crew or [Substitute(functools.partial(function, *given))]
     finally:
         for worker in crew:
             worker.dismiss()

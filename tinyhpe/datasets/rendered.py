@@ -14,8 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.io import savemat
-from tqdm import tqdm
 
 import tinyhpe.heads
 import tinyhpe.pose
@@ -28,6 +26,7 @@ from tinyhpe.heads import Head, render_head
 from tinyhpe.pose.broad import broad_poses, sweep_poses
 from tinyhpe.pose.metrics import ANGLES
 from tinyhpe.pose.sampling import fig4_poses, photographed_poses
+from tinyhpe.progress import ProgressBar
 
 POSES = {  # data set -> how its poses are drawn
     "rendered": photographed_poses,
@@ -165,7 +164,7 @@ def in_parallel(work, count, workers, progress):
     """Yields work(indices) for chunks of range(count), in order; in this process if one is enough."""
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     workers = min(workers or processes.cores(), len(chunks))
-    with tqdm(total=count, desc="rendering", unit="head", disable=not progress) as bar:
+    with ProgressBar(total=count, desc="rendering", unit="head", disable=not progress) as bar:
         if workers == 1:
             for chunk in chunks:
                 with one_blas_thread():
@@ -208,6 +207,8 @@ def _write_chunk(out, seed, size, indices):
 
 
 def _write_head(head: Head, out, name):
+    from scipy.io import savemat  # here, since training needs none of it
+
     yaw, pitch, roll = np.deg2rad(head.pose)
     parameters = np.array([[pitch, yaw, roll, 0, 0, 0, 0]], np.float32)
     with written_by_rename(out / f"{name}.mat") as file:

@@ -10,8 +10,6 @@ import json
 import os
 import sys
 
-from tqdm import tqdm
-
 from tinyhpe.datasets import open_dataset
 from tinyhpe.datasets.loader import default_workers
 from tinyhpe.datasets.processes import answers, cores, workers
@@ -19,6 +17,7 @@ from tinyhpe.datasets.rendered import write_folder
 from tinyhpe.errors import InputError
 from tinyhpe.evaluation import SEED, evaluate, robustness
 from tinyhpe.files import written_by_rename
+from tinyhpe.progress import ProgressBar
 from tinyhpe.reproduce.plan import ROBUSTNESS
 from tinyhpe.reproduce.variants import PlainLoader, register
 from tinyhpe.train import CHECKPOINT, Interrupted, Run
@@ -82,7 +81,7 @@ def train_in_parallel(plan, folders):
     """
     count = min(cores() if plan.device == "cpu" else 1, len(folders))
     orders = [(plan, *key, folder) for key, folder in folders.items()]
-    bar = tqdm(total=len(orders), desc="trainings", unit="training", disable=not orders)
+    bar = ProgressBar(total=len(orders), desc="trainings", unit="training", disable=not orders)
     try:
         with bar, workers(count, work) as crew:
             for _ in answers(crew, orders, count):

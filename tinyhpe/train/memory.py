@@ -1,7 +1,6 @@
 """The memory of a training step: kept for the next one; and when it runs out, what would fit."""
 
 import contextlib
-import ctypes
 from pathlib import Path
 
 from tinyhpe import backend
@@ -66,7 +65,9 @@ def keep_freed_memory():
     Else each step's arrays are pages that the kernel must find and clear anew: 15 % of the time of a step of a
     small network. Does nothing where the C library is another one.
     """
-    with contextlib.suppress(AttributeError, OSError, TypeError):
+    with contextlib.suppress(AttributeError, ImportError, OSError, TypeError):
+        import ctypes  # here: a Python in a browser may have none
+
         mallopt = ctypes.CDLL(None).mallopt  # TypeError on Windows, AttributeError on macOS and musl
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: free memory at the top of the heap that is not given back
         mallopt(-3, 2**30)  # M_MMAP_THRESHOLD: smaller arrays come from the heap

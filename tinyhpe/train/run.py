@@ -14,7 +14,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from tinyhpe import backend, methods
 from tinyhpe.blas import one_blas_thread
@@ -25,6 +24,7 @@ from tinyhpe.errors import InputError
 from tinyhpe.files import written_by_rename
 from tinyhpe.interrupts import Interrupted, stop_at_interrupt
 from tinyhpe.optim import Adam, cosine
+from tinyhpe.progress import ProgressBar
 from tinyhpe.tensor import Tensor
 from tinyhpe.train.checkpoint import CHECKPOINT, open_checkpoint, start_from, write_checkpoint
 from tinyhpe.train.losses import Losses
@@ -127,7 +127,7 @@ class Run:
     def progress_bar(self, stage, shown):
         """The bar of the current epoch."""
         title = f"epoch {self.epoch + 1}/{self.settings.epochs} {stage}"
-        return tqdm(total=len(self.loader), initial=self.batch, desc=title, disable=not shown, leave=False)
+        return ProgressBar(total=len(self.loader), initial=self.batch, desc=title, disable=not shown, leave=False)
 
     def update(self, loss, optimizer, images, variations, labels):
         """One step of training; returns the losses of the parts, where they were computed."""

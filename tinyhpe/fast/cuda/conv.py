@@ -6,8 +6,8 @@ The factors may be float16 (precision.py); sums and results are float32.
 import numpy as np
 
 from tinyhpe import backend
-from tinyhpe.fast.cuda import cublas
 from tinyhpe.fast.cuda.launch import CudaWay, check, launch_each
+from tinyhpe.fast.cuda.linalg import product
 from tinyhpe.fast.cuda.precision import factor_dtype
 from tinyhpe.ops.windows import output_length
 
@@ -22,7 +22,7 @@ class CudaConv2d(CudaWay):
         op.x, op.weight = (xp.ascontiguousarray(array, factor_dtype()) for array in (x, weight))
         matrix = op.weight.reshape(-1, y.shape[3])
         for images in chunks(op, y.shape):
-            cublas.product(columns_of(op, images), matrix, out=y[images].reshape(-1, y.shape[3]))
+            product(columns_of(op, images), matrix, out=y[images].reshape(-1, y.shape[3]))
         return y
 
     def backward(op, xp, g):
@@ -33,8 +33,8 @@ class CudaConv2d(CudaWay):
             if op.needs[0]:
                 fill_input_gradient(op, g_rows, dx[images])
             if op.needs[1]:
-                product = cublas.product(columns_of(op, images).T, g_rows)
-                dw = product if dw is None else dw + product
+                dw_part = product(columns_of(op, images).T, g_rows)
+                dw = dw_part if dw is None else dw + dw_part
         return dx, dw.reshape(op.weight.shape) if op.needs[1] else None
 
 
@@ -61,9 +61,9 @@ def fill_input_gradient(op, g_rows, dx):
     """Fill dx: the gradients of the columns, g_rows @ weights.T, summed where they came from."""
     matrix = op.weight.reshape(-1, g_rows.shape[1])
     if is_a_product(op):
-        cublas.product(g_rows, matrix.T, out=dx.reshape(-1, len(matrix)))
+        product(g_rows, matrix.T, out=dx.reshape(-1, len(matrix)))
     else:
-        col2im(cublas.product(g_rows, matrix.T), dx, len(op.weight), op.stride, op.padding)
+        col2im(product(g_rows, matrix.T), dx, len(op.weight), op.stride, op.padding)
 
 
 def im2col(x, kernel, stride, padding):

@@ -32,21 +32,6 @@ GEMM_ARGUMENTS = [
 WORKSPACE_BYTES = 32 << 20  # what NVIDIA's manual advises for its fastest cards
 
 
-def product(a, b, out=None):
-    """a @ b of two matrices on a GPU, both float32 or both float16.
-
-    Args:
-        out: C-contiguous float32 matrix to be filled.
-
-    Returns:
-        `out`, or a new float32 matrix.
-    """
-    if out is None:
-        out = backend.array_module(a, b).empty((a.shape[0], b.shape[1]), np.float32)
-    cublas().multiply(a, b, out)
-    return out
-
-
 @functools.cache
 def cublas():
     """The library, ready for use.

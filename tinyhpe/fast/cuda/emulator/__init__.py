@@ -24,8 +24,9 @@ atomicAdd on a GPU. It knows no half precision, and says nothing about time; `co
 A pointer that is wildly wrong ends Python.
 
 It needs a C++ compiler: g++ on Linux, or `pip install ziglang` anywhere (the extra `kernels`: a compiler in a
-wheel), whose first kernel takes half a minute to two. Tried on Linux with both. What differs on Windows and macOS
-was compiled for them and has never run there.
+wheel), whose first kernel takes longer: 12 seconds on a quiet machine. Tried on Linux with both. What differs on
+Windows and macOS was compiled for them; one kernel's library ran right under Wine, called from C. That for macOS
+never ran.
 """
 
 import ctypes
@@ -158,7 +159,7 @@ def build(code, counted=False):
         return library
     command, zig_cache = compiler(counted), folder / "zig"
     if command[0] != "g++" and not zig_cache.exists():
-        print("compiling a first kernel with ziglang: half a minute to two, this once", file=sys.stderr)
+        print("compiling a first kernel with ziglang: 12 seconds or more, this once", file=sys.stderr)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -1,7 +1,9 @@
 """Count what the threads of a kernel read and write: the first thing to know about its speed.
 
-made = count_accesses(text, "twice", (1,), (32,), (x, y, np.int32(5)))
-print(made.global_reads, made.global_bytes)
+    made = count_accesses(text, "twice", (1,), (32,), (x, y, np.int32(5)))
+    print(made.global_reads, made.global_bytes)
+
+The kernel runs for real, as CpuModule runs it.
 """
 
 import ctypes
