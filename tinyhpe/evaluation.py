@@ -75,7 +75,7 @@ def evaluate_found(data, model=None, progress=True):
     model = as_model(model)
     crops, problems = open_photos(data, model)
     squares, kept, false = [], [], 0
-    for place in tqdm(range(len(crops)), desc="find", disable=not progress, leave=False):
+    for place in ProgressBar(range(len(crops)), desc="find", disable=not progress, leave=False):
         try:
             photo = open_photo(crops.images.paths[place])
         except InputError as error:

@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from tinyhpe.blas import one_blas_thread
 from tinyhpe.datasets.augment import gaussian_blur, gaussian_noise, on_some
@@ -18,6 +17,7 @@ from tinyhpe.finder import load_finder
 from tinyhpe.finder.network import SIZES, STRIDE, Finder, encode, loss, normalised
 from tinyhpe.heads.crowd import MOST_HIDDEN, Crowd, render_crowd
 from tinyhpe.optim import Adam, cosine
+from tinyhpe.progress import ProgressBar
 from tinyhpe.tensor import Tensor
 from tinyhpe.weight_files import save_arrays
 
@@ -33,7 +33,7 @@ def train(finder, crowds, steps, seed=0):
     rng = np.random.default_rng(seed)
     faces = [(crowd, box) for crowd in crowds for box in crowd.boxes[~crowd.hidden] if can_be_shown(box)]
     optimizer = Adam(finder.parameters(), LR)
-    for step in (bar := tqdm(range(steps), "finder", unit="step")):
+    for step in (bar := ProgressBar(range(steps), "finder", unit="step")):
         images, *labels = draw_batch(crowds, faces, rng)
         optimizer.lr = cosine(LR, step / steps)
         finding, fitting = loss(finder(Tensor(images)), *labels)
