@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import sys
 import zlib
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,9 @@ import tinyhpe.pose
 from tinyhpe.blas import one_blas_thread
 from tinyhpe.datasets import processes
 from tinyhpe.datasets.crops import HeadCrops, StoredImages
+from tinyhpe.datasets.folders import read_text
 from tinyhpe.errors import InputError
-from tinyhpe.files import cache_folder, locked, make_folder, written_by_rename
+from tinyhpe.files import cache_folder, locked, make_folder, open_file, written_by_rename
 from tinyhpe.heads import Head, render_head
 from tinyhpe.pose.broad import broad_poses, sweep_poses
 from tinyhpe.pose.metrics import ANGLES
@@ -106,15 +108,15 @@ def _shape(kind, count, size):
 def _is_whole(file, shape):
     """Whether a file is there, of a shape, and as it was written."""
     try:
-        noted = file.with_suffix(CHECKSUM).read_text()
-        return np.load(file, mmap_mode="r").shape == shape and noted == _checksum(file)
+        noted = read_text(file.with_suffix(CHECKSUM))
+        return noted == _checksum(file) and np.load(file, mmap_mode="r").shape == shape
     except Exception:  # NumPy raises whatever a damaged file leads it to
         return False
 
 
 def _checksum(file):
     checksum = 0
-    with open(file, "rb") as content:
+    with open_file(file, sys.maxsize) as content:
         while piece := content.read(1 << 20):
             checksum = zlib.crc32(piece, checksum)
     return f"{checksum:08x}"
