@@ -112,7 +112,7 @@ def run_until_killed(command, folder, number, seconds):
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     process.send_signal(number)
-    said, _ = process.communicate(timeout=20)  # its workers have the other end of the pipe, too
+    said, _ = process.communicate(timeout=60)  # its workers have the other end of the pipe, too
     assert process.returncode in (0, 130, -number) or b"KeyboardInterrupt" in said, said  # while Python starts
     return process.returncode
 
@@ -126,7 +126,7 @@ def made(folder):
 @needs_signals
 @pytest.mark.parametrize(
     ("command", "count"),
-    [("render", 1), *(pytest.param(command, 20, marks=pytest.mark.campaign) for command in WORK)],
+    [("predict", 1), *(pytest.param(command, 20, marks=pytest.mark.campaign) for command in WORK)],
 )
 def test_what_is_killed_at_any_moment_leaves_whole_files_and_goes_on_to_the_same_end(tmp_path, command, count):
     rendered.write_folder(3, tmp_path / "photos", 64, progress=False)
@@ -192,7 +192,8 @@ def test_damaged_files_are_read_or_refused_in_little_memory_and_without_a_word(c
         assert (ran.returncode, ran.stderr) == (0, "")  # libtiff would print, past Python
         results = list(map(json.loads, ran.stdout.splitlines()))
         assert [result["kind"] for result in results] == chosen
-        assert all(0 < result["refused"] <= 1 and result["MB"] < 100 for result in results), results
+        assert all(result["MB"] < 100 for result in results), results
+        assert 0.01 < np.mean([result["refused"] for result in results]) <= 1
 
 
 @pytest.mark.parametrize(
