@@ -1,22 +1,24 @@
 """It keeps working: kills, neighbours, closed and full streams, files that somebody has damaged.
 
-The long form of the trials with damaged files: python -m pytest -m campaign
+The long form of the trials with damaged files and with kills: python -m pytest -m campaign
 """
 
+import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import loadmat, savemat
 
+from tests.damage import PHOTOS, VARIABLES
 from tinyhpe import methods
 from tinyhpe.datasets import rendered
 from tinyhpe.datasets.mat_files import read_mat
@@ -27,7 +29,6 @@ from tinyhpe.terminal import COMMANDS
 COMMAND = [sys.executable, "-m", "tinyhpe"]
 TRAIN = ["train", "--heads", "200", "--input-size", "32", "--epochs", "400", "--out", "run"]
 needs_signals = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-few_and_many = pytest.mark.parametrize("count", [300, pytest.param(20000, marks=pytest.mark.campaign)])
 
 
 @pytest.fixture
@@ -47,15 +48,14 @@ def start(tmp_path):
     started = []
     yield run
     for process in started:
-        process.kill()
-        process.wait()
+        with process:  # closes its pipe, too
+            process.kill()
 
 
 @needs_signals
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
-def test_who_kills_a_rendering_leaves_no_process_behind(start, number):
+def test_who_kills_a_rendering_leaves_no_process_behind(start):
     process = start(["render", "5000", "--size", "64", "--out", "heads"], "heads/*.jpg")
-    process.send_signal(getattr(signal, number))
+    process.kill()
     process.communicate(timeout=10)  # its workers hold the other end of the pipe: this waits for them, too
 
 
@@ -87,6 +87,63 @@ def test_a_training_that_is_terminated_goes_on_where_it_was(start, tmp_path):
     assert b"go on with" in process.communicate(timeout=20)[0]
 
 
+SHORT = ["--heads", "40", "--epochs", "4", "--input-size", "32", "--batch-size", "8", "--out", "out/run"]
+WORK = {  # what takes seconds, and writes into the folder out/
+    "render": ["render", "60", "--size", "32", "--out", "out/heads"],
+    "train": ["train", *SHORT],
+    "predict": ["predict", "photos", "--out", "out/poses"],
+    "evaluate": ["evaluate", "--data", "rendered"],
+    "reproduce": ["reproduce", "--quick", *SHORT],
+}
+TIMED = (".mat", "model.safetensors", "metrics.json", "result.json", "times.json", "index.html")  # tell the time
+
+
+def run_until_killed(command, folder, number, seconds):
+    """Do some WORK, send it a signal after some seconds, see that nobody is left; returns the exit status."""
+    resume = ["--resume"] if command == "train" and (folder / "out/run/checkpoint.safetensors").exists() else []
+    process = subprocess.Popen(
+        [*COMMAND, *WORK[command], *resume],
+        cwd=folder,
+        env=os.environ | {"TINYHPE_CACHE": str(folder / "out/cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)  # its workers have the other end of the pipe, too
+    assert process.returncode in (0, 130, -number) or b"KeyboardInterrupt" in said, said  # while Python starts
+    return process.returncode
+
+
+def made(folder):
+    """{name: content} of the files in a folder; only the name of those that tell the time."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): path.name.endswith(TIMED) or path.read_bytes() for path in paths}
+
+
+@needs_signals
+@pytest.mark.parametrize(
+    ("command", "count"),
+    [("predict", 1), *(pytest.param(command, 20, marks=pytest.mark.campaign) for command in WORK)],
+)
+def test_what_is_killed_at_any_moment_leaves_whole_files_and_goes_on_to_the_same_end(tmp_path, command, count):
+    rendered.write_folder(3, tmp_path / "photos", 64, progress=False)
+    out, rng, started = tmp_path / "out", np.random.default_rng(count), time.monotonic()
+    assert run_until_killed(command, tmp_path, 0, None) == 0
+    seconds, expected = time.monotonic() - started, made(out)
+    for number in rng.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT], count):
+        shutil.rmtree(out)
+        run_until_killed(command, tmp_path, number, rng.uniform(0.2, 1) * seconds)
+        left = {name: content for name, content in made(out).items() if not name.endswith(".tmp")}
+        different = {name for name, content in left.items() if content != expected.get(name)}
+        assert all("checkpoint" in name for name in different)  # it may be an earlier one
+        time.sleep(1.1)  # a file that young may belong to somebody who is about to lock it
+        assert run_until_killed(command, tmp_path, 0, None) == 0
+        assert made(out).keys() == expected.keys()
+
+
 @needs_signals
 @pytest.mark.parametrize(
     ("redirection", "status"),
@@ -102,9 +159,6 @@ def test_streams_that_are_closed_full_or_unread_do_not_end_the_work(tmp_path, re
     assert ran.returncode == status, ran.stderr
     assert b"Traceback" not in ran.stderr
     assert len(list((tmp_path / "heads").glob("*.jpg"))) == 3
-
-
-VARIABLES = {"Pose_Para": np.arange(7.0).reshape(1, 7) / 5, "pt2d": np.arange(136.0).reshape(2, 68) + 0.5}
 
 
 def mat_file(variables, **settings):
@@ -129,47 +183,17 @@ def test_mat_files_of_every_class_are_read_as_scipy_reads_them(dtype, compressed
     assert read_mat(content, {"text", "cell"}) == {"text": None, "cell": None}
 
 
-def damaged(rng, content):
-    """A copy of some bytes with a few of them changed, a part gone, or cut off."""
-    content = bytearray(content)
-    for _ in range(rng.integers(1, 4)):
-        content[rng.integers(len(content))] ^= 1 << rng.integers(8)
-    if rng.random() < 0.2:
-        start = rng.integers(len(content))
-        del content[start : start + rng.integers(1, 100)]
-    return bytes(content[: rng.integers(1, len(content))] if rng.random() < 0.1 else content)
-
-
-@few_and_many
-def test_a_damaged_mat_file_is_read_or_refused_but_never_more(count):
-    rng = np.random.default_rng(count)
-    sound = [mat_file(VARIABLES, do_compression=compressed) for compressed in (False, True)]
-    refused = 0
-    for number in range(count):
-        try:
-            arrays = read_mat(damaged(rng, sound[number % 2]), set(VARIABLES)).values()
-            assert all(array is None or array.nbytes <= 1 << 16 for array in arrays)
-        except (ValueError, zlib.error):
-            refused += 1
-    assert 0.2 * count < refused < count
-
-
-@few_and_many
-def test_a_damaged_model_is_read_or_refused_and_nothing_else(tmp_path, count):
-    methods.save_model(
-        tmp_path / "model.safetensors",
-        methods.build(input_size=32),
-        {"method": "siamese", "network": "r18n", "stem": "7x7", "input_size": 32},
-    )
-    content, path = (tmp_path / "model.safetensors").read_bytes(), tmp_path / "damaged.safetensors"
-    begin, rng, refused = 8 + int.from_bytes(content[:8], "little"), np.random.default_rng(count), 0
-    for _ in range(count):
-        path.write_bytes(damaged(rng, content[:begin]) + content[begin:])  # of the numbers any may be right
-        try:
-            methods.load_model(path)
-        except InputError:
-            refused += 1
-    assert refused > 0.5 * count
+@pytest.mark.parametrize("count", [10, pytest.param(20000, marks=pytest.mark.campaign)])
+def test_damaged_files_are_read_or_refused_in_little_memory_and_without_a_word(count):
+    kinds = ["mat", "packed", "text", "json", "checkpoint", "model", *PHOTOS]
+    for chosen in [kinds] if count < 100 else [[kind] for kind in kinds]:
+        arguments = [sys.executable, "-W", "error", "-m", "tests.damage", str(count), *chosen]
+        ran = subprocess.run(arguments, capture_output=True, text=True)
+        assert (ran.returncode, ran.stderr) == (0, "")  # libtiff would print, past Python
+        results = list(map(json.loads, ran.stdout.splitlines()))
+        assert [result["kind"] for result in results] == chosen
+        assert all(result["MB"] < 100 for result in results), results
+        assert 0.01 < np.mean([result["refused"] for result in results]) <= 1
 
 
 @pytest.mark.parametrize(
@@ -221,6 +245,26 @@ def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
         open_photo(tmp_path / "photo.jpg")
     with pytest.raises(InputError, match="not a file, but a pipe"):
         methods.load_model(tmp_path / "photo.jpg")
+
+
+@needs_signals
+def test_ctrl_c_while_libraries_are_loaded_is_one_line():
+    code = """import os, signal, sys, types, tinyhpe_command
+finder = types.SimpleNamespace(find_spec=lambda *_: os.kill(os.getpid(), signal.SIGINT))  # asked at every import
+sys.meta_path.insert(0, finder)
+tinyhpe_command.main()"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert (ran.returncode, ran.stderr) == (130, b"tinyhpe: interrupted\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no flock")
+def test_a_second_container_finds_the_folder_locked(start, tmp_path):
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-fp", "true"], capture_output=True).returncode:
+        pytest.skip("this user cannot make a pid namespace, as containers have")
+    start(TRAIN, "run/checkpoint.safetensors")
+    ran = subprocess.run(["unshare", "-fp", *COMMAND, *TRAIN], cwd=tmp_path, capture_output=True, timeout=60)
+    assert ran.returncode == 2
+    assert b"run is in use by the process" in ran.stderr
 
 
 def test_no_name_of_a_file_can_command_the_terminal_or_begin_a_line_of_its_own(tmp_path):

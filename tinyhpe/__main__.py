@@ -2,6 +2,6 @@
 
 import sys
 
-from tinyhpe.cli import main
+from tinyhpe_command import main
 
 sys.exit(main())

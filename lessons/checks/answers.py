@@ -13,7 +13,7 @@ def read(path):
     """The records of an answers.jsonl, oldest first: exercise, verdict, diagnosis, attempt, time."""
     records = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError):  # a line that is damaged
+        with contextlib.suppress(ValueError, RecursionError):  # a line that is damaged
             records.append(json.loads(line))
     return [r for r in records if isinstance(r, dict) and {"exercise", "verdict", "diagnosis"} <= set(r)]
 

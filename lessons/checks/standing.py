@@ -11,7 +11,7 @@ def report(folder):
     """The lines of a report on all answers below a folder: who stands where, and the commonest mistakes."""
     folder = Path(folder)
     answers = {}
-    for path in sorted(folder.rglob("*.jsonl")):
+    for path in sorted(filter(Path.is_file, folder.rglob("*.jsonl"))):
         place = path.parent if path.name == NAME else path.with_suffix("")
         answers[str(place.relative_to(folder))] = read(path)
     if not any(answers.values()):

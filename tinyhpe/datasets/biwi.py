@@ -14,7 +14,7 @@ Nothing says where the face is. So its box is a square of FACE_MM about the head
 
 import numpy as np
 
-from tinyhpe.datasets.folders import files_by_stem, head_crops, photo_among, read_heads, read_text
+from tinyhpe.datasets.folders import are_labels, files_by_stem, head_crops, photo_among, read_heads, read_text
 from tinyhpe.errors import InputError
 from tinyhpe.pose.angles import euler_to_matrix, matrix_to_euler
 from tinyhpe.pose.boxes import square, testing_box
@@ -57,6 +57,6 @@ def read_lines(path, lines):
         found = np.array([rows[line] for line in lines], float)
     except (OSError, IndexError, ValueError):
         found = np.empty(0)
-    if found.shape != (len(lines), 3) or not np.isfinite(found).all():
+    if found.shape != (len(lines), 3) or not are_labels(found):
         raise InputError(f"{path}: missing, or not the numbers that BIWI has there; get the file anew")
     return found

@@ -45,6 +45,11 @@ def read_text(path):
         return file.read(MOST_BYTES).decode("latin-1")
 
 
+def are_labels(numbers):
+    """Whether all are numbers that can be pixels, millimetres or radians: no NaN, nothing that overflows later."""
+    return bool((np.abs(np.asarray(numbers, float)) < 1e6).all())
+
+
 def photo_among(files):
     """The photo among the files of one stem, or None."""
     return next((files[suffix] for suffix in PHOTO_SUFFIXES if suffix in files), None)

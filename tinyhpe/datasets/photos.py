@@ -1,6 +1,7 @@
 """Photos as they come: any format, any orientation, any depth in; upright 8-bit RGB out, or one clear line."""
 
 import contextlib
+import os
 import threading
 import warnings
 
@@ -72,7 +73,21 @@ def _read(path, use):
         with Image.open(file) as image:
             _check_size(image)
             _check_memory(image)
-            return use(image)
+            with _silent_libtiff() if image.format == "TIFF" else contextlib.nullcontext():
+                return use(image)
+
+
+@contextlib.contextmanager
+def _silent_libtiff():
+    """Nothing of this process reaches standard error: there libtiff writes of damaged files, past Python."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager

@@ -149,7 +149,7 @@ def answers(crew, orders, most):
 
 def serve(pipe, life, *given):
     """What a worker does, until its parent closes the other end of `life`, or ends."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # which cleans up
+    signal.signal(signal.SIGTERM, end_once)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with, args=[life], daemon=True).start()
     blas.controller().limit(limits=1)  # two threads in each of two workers would wait more than they compute
@@ -162,6 +162,13 @@ def serve(pipe, life, *given):
             except (InputError, MemoryError) as error:
                 answer = error
             pipe.send(answer)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway, and cleans up what others have imported
+
+
+def end_once(number, _):
+    """End this process, in good order; who ends already does not hear it again."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit()
 
 
 def end_with(life):

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-from tinyhpe.datasets.folders import files_by_stem, head_crops, photo_among, read_heads
+from tinyhpe.datasets.folders import are_labels, files_by_stem, head_crops, photo_among, read_heads
 from tinyhpe.datasets.mat_files import read_mat
 from tinyhpe.errors import InputError
 from tinyhpe.files import open_file
@@ -117,11 +117,10 @@ def read_labels(path, layout):
         raise InputError(
             f"Pose_Para is {parameters.shape} and {key} {landmarks.shape}; (1, 7) and (2, 68) are read"
         )
-    pitch, yaw, roll = parameters.ravel()[:3]
-    pose = np.rad2deg(np.array([yaw, pitch, roll], float))
-    if not (np.isfinite(pose).all() and np.isfinite(landmarks).all()):
-        raise InputError("a label is not a number (NaN)")
-    return pose, landmarks
+    pitch, yaw, roll = parameters.ravel()[:3].astype(float)
+    if not (are_labels([yaw, pitch, roll]) and are_labels(landmarks)):
+        raise InputError("a label is not a number (NaN), or beyond a million")
+    return np.rad2deg([yaw, pitch, roll]), landmarks
 
 
 def visible(landmarks):

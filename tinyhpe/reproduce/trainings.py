@@ -11,6 +11,7 @@ import os
 import sys
 
 from tinyhpe.datasets import open_dataset
+from tinyhpe.datasets.folders import read_text
 from tinyhpe.datasets.loader import default_workers
 from tinyhpe.datasets.processes import answers, cores, workers
 from tinyhpe.datasets.rendered import write_folder
@@ -163,4 +164,13 @@ def write_json(path, content):
 
 
 def read_json(path, default):
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else default
+    """What write_json() wrote, or the default if there is no such file; InputError if it is of another type."""
+    try:
+        content = json.loads(read_text(path))
+    except FileNotFoundError:
+        return default
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({error}): remove it, and give the same command again") from error
+    if type(content) is not type(default):
+        raise InputError(f"{path} holds {content!r:.40}: remove it, and give the same command again")
+    return content
