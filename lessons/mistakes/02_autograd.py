@@ -316,7 +316,7 @@ def relu(a):
     return out
 
 
-# %% 02.2: the function still calls itself (or one inside it does) once for each level of the graph;
+# %% 02.2: that function does the whole exercise; it is to be written here, and compared with after
 
 
 def order_without_recursion(output):
@@ -894,7 +894,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameter.data = parameter.data - rate * velocities[i]
 
 
-# %% 02.4: the function is empty; or it gives a new meaning to a local name, as `p = p - ...` does;
+# %% 02.4: the function is empty, or it gives a new meaning to a local name, as `p = p - ...` does
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -945,7 +945,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].data = parameters[i].data - rate * velocities[i]
 
 
-# %% 02.4: the rate is in the velocity already; in the rule above it comes in when the parameter
+# %% 02.4: that is another rule, with the rate inside of the velocity; the stored velocities would
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -975,7 +975,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].grad = None
 
 
-# %% 02.4: the velocity was not kept, or the parameter moves by the gradient alone
+# %% 02.4: the old velocity plays no part: the parameter moves by the gradient alone
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -1112,7 +1112,7 @@ class MatMul:
         return g @ self.b.T, g.T @ self.a
 
 
-# %% 02.5: an axis has another length, or is in another place
+# %% 02.5: one thing is changed: two things that stand side by side are exchanged
 
 
 class MatMul:

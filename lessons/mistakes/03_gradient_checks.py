@@ -89,7 +89,7 @@ def slopes(function, x, cotangent, h=1e-5):
         result[place] = ((cotangent * function(up)).sum() - (cotangent * function(down)).sum()) / (2 * h)
 
 
-# %% 03.1: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+# %% 03.1: one thing is changed: `h` is missing
 
 
 def slopes(function, x, cotangent, h=1e-5):
@@ -247,7 +247,7 @@ def slopes(function, x, cotangent, h=1e-5):
     return result
 
 
-# %% 03.1: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+# %% 03.1: the others are treated in another way, or not at all: one slice, branch, sign, border or
 
 
 def slopes(function, x, cotangent, h=1e-5):
@@ -445,7 +445,7 @@ def complex_slopes(function, x, cotangent, h=1e-20):
     return result
 
 
-# %% 03.2: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+# %% 03.2: the others are treated in another way, or not at all: one slice, branch, sign, border or
 
 
 def complex_slopes(function, x, cotangent, h=1e-20):
@@ -1341,7 +1341,7 @@ class LogSumExp(Op):
         return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
 
 
-# %% 03.5: an axis is lost
+# %% 03.5: g has one number for each ROW, and lines up with the columns
 
 
 class LogSumExp(Op):
