@@ -253,7 +253,7 @@ def judge_order(answer, title, output, count):
             raise Wrong(
                 what,
                 "values that hold equal numbers were taken for one and the same",
-                "every value is a thing of its own, whatever number it holds: put the values themselves into the set",
+                "every value is a thing of its own, whatever number it holds: remember the value itself",
             )
         if count == 1:
             raise Wrong(
@@ -539,6 +539,30 @@ def step_mistakes(before, old, gradient, rate, momentum):
     mistakes = [
         (before + momentum * old - rate * gradient, "the velocity was added, and the rate is in it", other, rule),
         (before - momentum * old - rate * gradient, "the rate is in the new part of the velocity", other, rule),
+        (
+            before - rate * ((1 - momentum) * old + gradient),
+            "the old velocity was multiplied by (1 - momentum)",
+            "momentum is the share of the old velocity that stays",
+            rule,
+        ),
+        (
+            before - rate * (momentum * before + gradient),
+            "the parameter itself is in the velocity",
+            "the old velocity is what momentum is multiplied by",
+            rule,
+        ),
+        (
+            before - rate * (old + momentum * gradient),
+            "the gradient was multiplied by momentum, and the old velocity was not",
+            "it is the other way round: momentum is the share of the old velocity that stays",
+            rule,
+        ),
+        (
+            before - rate * before - rate * speed,
+            "the parameter has shrunk by the rate, too",
+            "that is weight decay, another rule",
+            rule,
+        ),
         (before + rate * speed, "it went UP the slope", "the gradient points to where the loss grows", rule),
         (before - speed, "the step is as long as the velocity", "the rate is missing", rule),
         (

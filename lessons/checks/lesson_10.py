@@ -331,7 +331,7 @@ def tree(answer):
                 "in a block of 8, whom does thread 0 add first?",
             ),
             (part.max(axis=1), "it is the largest number", "a sum is asked for", "add"),
-            (part.prod(axis=1), "it is the product", "a sum is asked for", "add"),
+            (part.astype(float).prod(axis=1), "it is the product", "a sum is asked for", "add"),
             (np.trunc(part).sum(axis=1), "decimals are cut off", "the shared array is of int", "float part[256]"),
             (
                 np.where(np.arange(blocks * threads).reshape(blocks, threads) < n, part[0], 0).sum(axis=1),

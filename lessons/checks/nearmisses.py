@@ -19,7 +19,7 @@ import numpy as np
 
 from checks import judging, sources
 
-SECONDS = 5  # of searching
+SECONDS = 5  # of searching, at most
 FAMILIES = [  # one of these is easily taken for another
     {"sum", "mean", "median", "max"},
     {"max", "min"},
@@ -50,19 +50,24 @@ OTHER = {  # the operator that is taken for it, and what that looks like
 
 
 def explain(number, wrong, judge, answer, namespace):
-    """Return a Wrong that says more, for an answer that does what the solution with one thing changed does; or None."""
+    """Return a Wrong that names the one thing in which an answer differs from the solution, or None."""
     source = sources.solution_of(number)
     if "while " in source or "__global__" in source:  # a change could make it endless; a kernel is a text
         return None
-    seen, end = symptom(judge, answer), time.monotonic() + SECONDS
-    if seen is None:
+    tree, inputs = ast.parse(source), judging.case.inputs
+    right = define(tree, namespace)
+    for look in (functools.partial(outcome, inputs), functools.partial(symptom, judge)):
+        seen = look(answer)
+        if seen is not None and not agree(seen, look(right)):
+            break
+    else:
         return None
-    tree = ast.parse(source)
+    end = time.process_time() + SECONDS
     for words in variants(tree):
-        if time.monotonic() > end:
+        if time.process_time() > end:
             return None
         with contextlib.suppress(Exception):  # many a change makes no sense
-            if agree(seen, symptom(judge, define(tree, namespace))):
+            if agree(seen, look(define(tree, namespace))):
                 return judging.Wrong(
                     wrong.what,
                     f"all numbers are those of a right answer in which one thing is changed: {words}",
@@ -78,11 +83,9 @@ def define(tree, namespace):
     return namespace[tree.body[-1].name]
 
 
-def symptom(judge, answer):
-    """What a judge says of an answer, and the array that it is about; None where there is too little to compare.
-
-    Random numbers are the same each time.
-    """
+@contextlib.contextmanager
+def quietly():
+    """No warnings, no prints, and the same random numbers each time."""
     generator = np.random.default_rng
     with (
         warnings.catch_warnings(),
@@ -92,22 +95,46 @@ def symptom(judge, answer):
         patch.object(judging, "explain_values", lambda *_: None),  # the numbers are enough
     ):
         warnings.simplefilter("ignore")
+        yield
+
+
+def outcome(inputs, function):
+    """("", what a function makes of inputs, as a list of arrays), or None: the quick way to look."""
+    if isinstance(function, type) or not inputs:
+        return None
+    with contextlib.suppress(Exception), quietly():
+        return enough("", function(*judging.copied(inputs)))
+
+
+def symptom(judge, answer):
+    """What a judge says of an answer, without its numbers, and the array that it is about: for classes, too."""
+    with quietly():
         try:
             judge(answer)
         except judging.Wrong as wrong:
-            got = np.asarray(judging.case.got)
-            if got.dtype.kind in "biuf" and (len(set(got[np.isfinite(got)].flat)) > 1 or got.ndim == 0 != got % 1):
-                return wrong.what, got
+            return enough(re.sub(r"[-+\d.e]+", "0", wrong.what), judging.case.got)
     return None
 
 
+def enough(words, result):
+    """(words, a list of arrays), or None if there are no numbers, or too few to compare."""
+    parts = list(result.values()) if isinstance(result, dict) else result
+    parts = [np.asarray(part) for part in (parts if isinstance(parts, (tuple, list)) else [parts])]
+    if any(part.dtype.kind not in "biuf" for part in parts):
+        return None
+    told = any(len(set(part[np.isfinite(part)].flat)) > 1 or part.ndim == 0 != part % 1 for part in parts)
+    return (words, parts) if told else None
+
+
 def agree(seen, other):
-    """Whether two symptoms are the same one, but for rounding."""
-    if other is None or other[1].shape != seen[1].shape:
+    """Whether two looks are the same, but for rounding."""
+    if other is None or seen[0] != other[0] or [a.shape for a in seen[1]] != [a.shape for a in other[1]]:
         return False
-    with_no_numbers = (re.sub(r"[-+\d.e]+", "0", what) for what, _ in (seen, other))
-    size = np.abs(seen[1][np.isfinite(seen[1])].astype(float)).max()
-    return len(set(with_no_numbers)) == 1 and np.allclose(seen[1], other[1], 1e-5, 1e-6 * size, equal_nan=True)
+    for mine, theirs in zip(seen[1], other[1], strict=True):
+        size = np.abs(mine[np.isfinite(mine)].astype(float)).max(initial=0)
+        if not np.allclose(mine, theirs, 1e-5, 1e-6 * size, equal_nan=True):
+            return False
+    return True
 
 
 def variants(tree):
@@ -117,7 +144,11 @@ def variants(tree):
         a.arg: d for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) for a, d in with_defaults(n.args)
     }
     arguments = {name: default for name, default in arguments.items() if name not in ("self", "xp")}
-    for kind in (changes, changes_of_names, additions):
+    kept = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)]
+    arguments |= {ast.unparse(n): None for n in kept if ast.unparse(n).startswith("self.")}
+    of_its_own = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    mixed_up = functools.partial(changes_of_own_names, own=sorted(of_its_own))
+    for kind in (changes, changes_of_names, mixed_up, additions, around_parts):
         for node in places:
             for words, new in kind(node, arguments):
                 new = ast.fix_missing_locations(ast.copy_location(new, node))
@@ -243,6 +274,11 @@ def changes_of_calls(node):
             f"two of the things that {name} is given are exchanged",
             ast.Call(node.func, exchanged(node.args, a, b), node.keywords),
         )
+    if isinstance(node.func, ast.Attribute) and isinstance(product := node.func.value, ast.BinOp):
+        for inside, outside in ((product.left, product.right), (product.right, product.left)):
+            inner = ast.Call(ast.Attribute(inside, name, ast.Load()), node.args, node.keywords)
+            words = f"something stands outside of {name} that belongs inside"
+            yield words, ast.BinOp(inner, product.op, outside)
     rest = [keyword for keyword in node.keywords if keyword.arg not in ("axis", "keepdims")]
     if len(rest) < len(node.keywords):
         yield "no axis is given, so it runs over all of them", ast.Call(node.func, node.args, rest)
@@ -253,6 +289,9 @@ def changes_of_calls(node):
     for keyword in rest:
         others = [other for other in node.keywords if other is not keyword]
         yield f"{keyword.arg} is not given", ast.Call(node.func, node.args, others)
+    if name in ("range", "ndindex"):
+        yield "a loop begins too late, or leaves out a turn", expression(f"list({ast.unparse(node)})[1:]")
+        yield "a loop ends too early", expression(f"list({ast.unparse(node)})[:-1]")
     if name == "len":
         for count in ("size", "shape[-1]", "shape[1]"):
             yield (
@@ -272,19 +311,51 @@ def ddof():
 
 
 def changes_of_names(node, arguments):
-    """Yield what becomes of an input's name: another input, its default, its square, its root, minus it."""
-    if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load) or node.id not in arguments:
+    """Yield what becomes of an input: another input, its default, its square, its mean, minus it."""
+    if not isinstance(node, (ast.Name, ast.Attribute)) or not isinstance(node.ctx, ast.Load):
         return
-    if arguments[node.id] is not None:
-        yield f"`{node.id}` plays no part: a fixed number stands in its place", arguments[node.id]
+    if (name := ast.unparse(node)) not in arguments:
+        return
+    if arguments[name] is not None:
+        yield f"{called(name)} plays no part: a fixed number stands in its place", arguments[name]
     for other in arguments:
-        if other != node.id:
-            yield f"`{other}` stands where `{node.id}` belongs", ast.Name(other, ast.Load())
-    yield f"`{node.id}` has the wrong sign", ast.UnaryOp(ast.USub(), node)
-    yield f"`{node.id}` is squared", ast.BinOp(node, ast.Pow(), ast.Constant(2))
-    yield f"a root of `{node.id}` is taken", ast.BinOp(node, ast.Pow(), ast.Constant(0.5))
-    yield f"1 is added to `{node.id}`", ast.BinOp(node, ast.Add(), ast.Constant(1))
-    yield f"1 is taken off `{node.id}`", ast.BinOp(node, ast.Sub(), ast.Constant(1))
+        if other != name:
+            yield f"{called(other)} stands where {called(name)} belongs", expression(other)
+    for text, words in (
+        ("-{}", "has the wrong sign"),
+        ("{} ** 2", "is squared"),
+        ("{} ** 0.5", "went through a root"),
+        ("(1 - {})", "was taken from 1"),
+        ("({} + 1)", "is one too large"),
+        ("({} - 1)", "is one too small"),
+        ("{}.mean()", "was averaged"),
+        ("{}.sum()", "was summed up"),
+        ("np.abs({})", "lost its sign"),
+        ("np.log({})", "went through a logarithm"),
+        ("np.exp({})", "went through an exponential"),
+        ("np.deg2rad({})", "is in another unit of angles"),
+        ("np.rad2deg({})", "is in another unit of angles"),
+    ):
+        yield f"{called(name)} {words}", expression(text.format(name))
+
+
+def changes_of_own_names(node, arguments, own):
+    """Yield what becomes of a name that the function has made itself, such as the index of a loop."""
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in own:
+        for other in own:
+            if other != node.id:
+                words = "an index, or something worked out before, stands where another belongs"
+                yield words, ast.Name(other, ast.Load())
+        yield "an index, or something worked out before, plays no part", ast.Constant(0)
+
+
+def called(name):
+    """What to say for an input; what a class keeps has a name that the student need not know."""
+    return "something that was kept" if "." in name else f"`{name}`"
+
+
+def expression(text):
+    return ast.parse(text).body[0].value
 
 
 def additions(node, arguments):
@@ -292,13 +363,34 @@ def additions(node, arguments):
     if not isinstance(node, (ast.Return, ast.Assign)) or not node.value:
         return
     values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
-    values_made = [value for value in values if not isinstance(value, ast.Name)]
-    for value, name, op in itertools.product(values_made, arguments, (ast.Mult, ast.Div, ast.Add, ast.Sub)):
-        more = ast.BinOp(value, op(), ast.Name(name, ast.Load()))
-        new = ast.Tuple([more if v is value else v for v in values], ast.Load()) if len(values) > 1 else more
+    made = [value for value in values if not isinstance(value, ast.Name)]
+    for value, name, op in itertools.product(made, arguments, (ast.Mult, ast.Div, ast.Add, ast.Sub)):
+        more = ast.BinOp(value, op(), expression(name))
         changed = copy.copy(node)
-        changed.value = new
-        yield f"`{name}` comes in once too often", changed
+        changed.value = (
+            ast.Tuple([more if v is value else v for v in values], ast.Load()) if len(values) > 1 else more
+        )
+        yield f"{called(name)} comes in once too often", changed
+
+
+def around_parts(node, arguments):
+    """Yield a part of a formula with something round it that does not belong there."""
+    if isinstance(node, (ast.BinOp, ast.Call)):
+        for name, words in (
+            ("sqrt", "a root is taken"),
+            ("square", "something is squared"),
+            ("abs", "an absolute value is taken"),
+            ("round", "something is rounded"),
+            ("log", "a logarithm is taken"),
+        ):
+            yield f"{words} that should not be", ast.Call(expression(f"np.{name}"), [node], [])
+        for factor in (0.5, 2, -1):
+            yield (
+                "a part counts half, twice or with the wrong sign",
+                ast.BinOp(node, ast.Mult(), ast.Constant(factor)),
+            )
+        for extra in (1, -1):
+            yield "1 too much is added or subtracted", ast.BinOp(node, ast.Add(), ast.Constant(extra))
 
 
 def exchanged(things, a, b):

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-
 UNCHANGED = "the work is done on a copy, or on another name, and the input is returned; or nothing is added to it"
 SIGN = "a minus too many, or the two sides of a difference are exchanged"
 DEFINITE = {UNCHANGED, SIGN}  # these say what is wrong; the others say what the result looks like
@@ -62,10 +61,10 @@ def unchanged(got, right, inputs, tolerance):
 
 
 def few_values(got, right, inputs, tolerance):
-    if cancels(got, right) or not got.any() and right.any():
+    if cancels(got, right) or (not got.any() and right.any()):
         return (
             "every value is 0",
-            "nothing was stored, a factor is 0, the values were cut off there, or two things cancel, as x - x does, "
+            "nothing was stored, a factor is 0, the values were cut off there, or two things cancel, as in x - x "
             "or a sum of deviations from the mean",
             "print the range of the values after every line: where do they become 0?",
         )
@@ -151,6 +150,8 @@ def cut_off(got, right, inputs, tolerance):
     if (
         right.dtype.kind == "c"
         or np.ptp(got) < 1e-9
+        or np.isclose(got, right).sum() < 2
+        or ((got > got.min()) & (got < got.max())).sum() < 2
         or not same(got, np.clip(right, got.min(), got.max()), tolerance)
     ):
         return None

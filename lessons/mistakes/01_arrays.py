@@ -249,7 +249,7 @@ def centre(images):
     return out
 
 
-# %% 01.2: an absolute value or a square was taken
+# %% 01.2: one thing is changed: an absolute value is taken that should not be
 
 
 def centre(images):
@@ -690,7 +690,7 @@ def mosaic(images, columns):
     return np.concatenate(list(images[:columns]), axis=1)
 
 
-# %% 01.6: one thing is changed: two of the things that transpose is given are exchanged
+# %% 01.6: one thing is changed: two of the things that
 
 
 def mosaic(images, columns):

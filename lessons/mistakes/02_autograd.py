@@ -1047,7 +1047,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].grad = None
 
 
-# %% 02.4: they are cut off at a wrong border
+# %% 02.4: momentum is the share of the old velocity that stays
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -1246,7 +1246,7 @@ class MatMul:
         return -(g @ self.b.T), -(self.a.T @ g)
 
 
-# %% 02.5: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+# %% 02.5: one thing is changed: a part counts half, twice or with the wrong sign
 
 
 class MatMul:

@@ -247,7 +247,7 @@ def slopes(function, x, cotangent, h=1e-5):
     return result
 
 
-# %% 03.1: the others are treated in another way, or not at all: one slice, branch, sign, border or
+# %% 03.1: one thing is changed: max stands where sum belongs
 
 
 def slopes(function, x, cotangent, h=1e-5):
@@ -512,14 +512,14 @@ def is_kink(function, x, h=1e-3):
     return difference(h / 2) > 0.75 * difference(h) and difference(h / 2) > 0.1
 
 
-# %% 03.3: slope 0 to the left, slope 1 to the right
+# %% 03.3: it says False of every function
 
 
 def is_kink(function, x, h=1e-3):
     return False
 
 
-# %% 03.3: a kink far away does no harm
+# %% 03.3: it says True of every function
 
 
 def is_kink(function, x, h=1e-3):
@@ -672,28 +672,28 @@ def is_kink(function, x, h=1e-3):
     return abs(a - b) > 1e-6
 
 
-# %% 03.3: a kink far away does no harm
+# %% 03.3: it says True of every function
 
 
 def is_kink(function, x, h=1e-3):
     return True
 
 
-# %% 03.3: slope 0 to the left, slope 1 to the right
+# %% 03.3: it says False of every function
 
 
 def is_kink(function, x, h=1e-3):
     return False
 
 
-# %% 03.3: a smooth curve that bends strongly; with half the step the difference halves
+# %% 03.3: it looks to one side of x only, and a kink is a difference between two sides
 
 
 def is_kink(function, x, h=1e-3):
     return function(x) == 0
 
 
-# %% 03.3: slope 0 to the left, slope 1 to the right
+# %% 03.3: it says False of every function
 
 
 def is_kink(function, x, h=1e-3):
@@ -810,7 +810,7 @@ def is_kink(function, x, h=1e-3):
     return right - left
 
 
-# %% 03.3: slope 0 to the left, slope 1 to the right
+# %% 03.3: True and False are the wrong way round
 
 
 def is_kink(function, x, h=1e-3):
@@ -1247,7 +1247,7 @@ class Softmax(Op):
         return (self.y * (g - s),)
 
 
-# %% 03.4: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+# %% 03.4: one thing is changed: a part counts half, twice or with the wrong sign
 
 
 class Softmax(Op):
