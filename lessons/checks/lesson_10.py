@@ -586,6 +586,7 @@ def wrong_formulas(scores, levels, summed):
     """Losses with one thing wrong in the formula; summed adds up a table of them over the partners."""
     z, target, _ = cross_entropies(scores, levels)
     soft, letter = np.log1p(np.exp(-abs(z))), "compare term by term with the formula"
+    sigmoid = 0.5 + 0.5 * np.tanh(z / 2)
     whole, of_levels = np.trunc(scores), levels.astype(np.float64)
     for table, what, why in (
         (soft - z * target, "max(z, 0) is missing", "one of the three terms is left out"),
@@ -607,8 +608,8 @@ def wrong_formulas(scores, levels, summed):
             "the logarithm has base 2",
             "log1pf is the natural one",
         ),
-        ((1 / (1 + np.exp(-z)) - target) ** 2, "it is the squared error", "cross-entropy is asked for"),
-        (1 / (1 + np.exp(-z)) - target, "it is the gradient", "the loss is asked for"),
+        ((sigmoid - target) ** 2, "it is the squared error", "cross-entropy is asked for"),
+        (sigmoid - target, "it is the gradient", "the loss is asked for"),
         (
             cross_entropies(of_levels, levels)[2],
             "z is a difference of levels",

