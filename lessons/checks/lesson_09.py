@@ -358,6 +358,13 @@ def paired_difference(answer):
 def difference_mistakes(a, b):
     d, m = a - b, len(a)
     mean, error = d.mean(), stats.sem(d)
+    alone = np.sort(a) - np.sort(b)
+    yield (
+        (alone.mean(), stats.sem(alone)),
+        "a and b were sorted",
+        "so other seeds are compared",
+        "leave their order",
+    )
     spread, root = "that is how far single differences scatter; a mean of m is surer", "divide by np.sqrt(m)"
     errors = [
         (error, "", "", ""),

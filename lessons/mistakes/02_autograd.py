@@ -494,6 +494,21 @@ def order_without_recursion(output):
     return order
 
 
+# %% 02.2: values that hold equal numbers were taken for one and the same
+def order_without_recursion(output):
+    order, done, stack = [], [], [(output, False)]
+    while stack:
+        v, ready = stack.pop()
+        if ready:
+            order.append(v)
+        elif v.data not in done:
+            done.append(v.data)
+            stack.append((v, True))
+            for s in v.inputs:
+                stack.append((s, False))
+    return order
+
+
 # %% 02.3: the incoming gradient is lost
 
 
@@ -845,6 +860,17 @@ class Tanh:
         return (g,)
 
 
+# %% 02.3: backward works in place on what it kept, and that is the result itself, which others sti
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        self.y *= self.y
+        return (g * (1 - self.y),)
+
+
 # %% 02.4: the gradient points to where the loss grows
 
 
@@ -1086,6 +1112,14 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].data = parameters[i].data - rate * velocities[i]
         parameters[i].data = parameters[i].data - rate * parameters[i].grad
         parameters[i].grad = None
+
+
+# %% 02.4: the new velocities were added to the list, or old ones taken out, instead of replaced
+def momentum_step(parameters, velocities, rate, momentum):
+    for p, v in zip(list(parameters), list(velocities), strict=True):
+        velocities.append(momentum * v + p.grad)
+        p.data = p.data - rate * velocities[-1]
+        p.grad = None
 
 
 # %% 02.5: shapes do not fit: (m, k) @ (k, n) needs equal lengths in the middle
