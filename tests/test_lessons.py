@@ -15,6 +15,7 @@ import pytest
 
 from tinyhpe import cli
 from tinyhpe.lesson import copy_lesson
+from tinyhpe.tensor import Op, Sample
 
 jupytext = pytest.importorskip("jupytext", reason="the lessons' pairs are compared with jupytext (extra dev)")
 
@@ -396,3 +397,33 @@ def test_a_notebook_runs_in_jupyter(tmp_path, monkeypatch):
     assert sum("image/png" in output.get("data", {}) for output in shown) == 4
     assert not [output for output in shown if output.output_type == "error" or output.get("name") == "stderr"]
     assert any("is still to be done" in output.get("data", {}).get("text/html", "") for output in shown)
+
+
+def test_a_mistake_that_no_list_knows_is_named_by_the_one_thing_that_differs_from_the_solution(check, capsys):
+    globals()["np"] = np
+
+    def short_gradient(g, n, std, gamma):
+        return gamma / std * (g - g.mean(0) - (n * g * n).mean(0))
+
+    check("05.5", short_gradient)
+    assert "something stands inside of mean that belongs outside" in " ".join(capsys.readouterr().out.split())
+
+
+def test_right_answers_in_other_styles_are_right(check, capsys):
+    class LogSumExp(Op):
+        samples = staticmethod(lambda rng: iter([Sample((rng.normal(size=(3, 3)),))]))
+
+        def forward(self, xp, x):
+            top = x.max(axis=1, keepdims=True)
+            e = xp.exp(x - top)
+            self.share = e / e.sum(axis=1, keepdims=True)
+            return (top + xp.log(e.sum(axis=1, keepdims=True)))[:, 0]
+
+        def backward(self, xp, g):
+            return (g.reshape(-1, 1) * self.share,)
+
+    try:
+        check("03.5", LogSumExp)
+    finally:
+        Op.registry.pop("LogSumExp", None)
+    assert "03.5 is right" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import copy
 import importlib
 import sys
 
-from checks import answers, judging, sources
+from checks import answers, judging, nearmisses, sources
 from checks.display import show
 from checks.judging import Wrong, explain
 
@@ -83,6 +83,8 @@ class Check:
                 f"{number} is still to be done; until then the notebook goes on with our {reference.__name__}.",
             )
             return reference
+        if wrong.vague:
+            wrong = nearmisses.explain(number, wrong, find(number, "JUDGES"), answer, namespace) or wrong
         answers.record(number, "wrong", wrong.why, wrong.what)
         rows = [("What", wrong.what), ("Why", wrong.why), ("Try", wrong.hint)]
         show("wrong", f"{number} is not right yet; the notebook goes on with our {reference.__name__}.", rows)

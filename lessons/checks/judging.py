@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import tinyhpe
-from checks.relations import explain_values, same
+from checks.relations import DEFINITE, cancels, explain_values, same
 
 UNKNOWN = "this is none of the mistakes that this check knows"
 
@@ -45,11 +45,12 @@ class Wrong(Exception):
         why: the cause, as far as it can be guessed; always the same words for the same mistake, since
             `tinyhpe class` counts them.
         hint: what to try; never the whole answer.
+        vague: whether it is only how the result looks; then nearmisses.py looks for the cause.
     """
 
-    def __init__(self, what, why, hint):
+    def __init__(self, what, why, hint, vague=False):
         super().__init__(what)
-        self.what, self.why, self.hint = what, why, hint
+        self.what, self.why, self.hint, self.vague = what, why, hint, vague or why == UNKNOWN
 
 
 def call(function, *inputs, changes=False, errors=()):
@@ -85,6 +86,19 @@ def call(function, *inputs, changes=False, errors=()):
                 "make a new array: a = a + b does, a += b does not; a.copy() if you want to fill one",
             )
     return output
+
+
+def refuse_borrowed(answer, *names):
+    """Raise Wrong if the answer uses a function that does the whole exercise."""
+    codes = [answer.__code__] if hasattr(answer, "__code__") else []
+    for code in codes:  # it grows
+        codes += [constant for constant in code.co_consts if hasattr(constant, "co_names")]
+        if found := [name for name in names if name in code.co_names]:
+            raise Wrong(
+                f"it uses {found[0]}",
+                "that function does the whole exercise; it is to be written here, and compared with afterwards",
+                "write it out, and use the other for a test of your own",
+            )
 
 
 def copied(value):
@@ -141,6 +155,7 @@ def compare(
     tolerance=1e-6,
     hint="compute one element of check.case by hand, and compare",
     rough=None,
+    unknown=UNKNOWN,
 ):
     """Raise Wrong unless `got` equals `expected` in kind, shape, dtype and value.
 
@@ -152,13 +167,15 @@ def compare(
         tolerance: allowed error, relative to the largest expected value (or 1).
         hint: what to try where no typical mistake fits.
         rough: the tolerance for recognising mistakes, where it is another one.
+        unknown: the cause of all other wrong values, where there can be only one.
     """
     expected = np.asarray(expected)
     case.got, case.expected = got, expected
     rough = tolerance if rough is None else rough
     for result, what, why, try_this in mistakes:
         if (
-            same(got, result, rough)
+            not cancels(result, expected)
+            and same(got, result, rough)
             and not same(got, expected, tolerance)
             and not same(result, expected, tolerance)
         ):
@@ -173,7 +190,7 @@ def compare(
     if got.shape != expected.shape:
         judge_shape(given, got, expected, tolerance)
     if not same(got, expected, tolerance):
-        judge_values(given, got, expected, tolerance, hint)
+        judge_values(given, got, expected, tolerance, hint, unknown)
     if got.dtype != expected.dtype:
         raise Wrong(
             f"{given} the values are right, but the dtype is {got.dtype}; it should be {expected.dtype}",
@@ -208,17 +225,29 @@ def judge_shape(given, got, expected, tolerance):
     elif got.ndim > expected.ndim:
         why, hint = "there is an axis too many", "print the shape after every line: where does it come from?"
     else:
-        why, hint = "an axis has another length, or is in another place", "print the shape after every line"
-    raise Wrong(what, why, hint)
+        why, hint = explain_lengths(got.shape, expected.shape), "print the shape after every line"
+    raise Wrong(what, why, hint, vague=True)
 
 
-def judge_values(given, got, expected, tolerance, hint):
+def explain_lengths(got, expected):
+    """Why a shape is wrong that has the right number of axes."""
+    wrong = [axis for axis, (mine, right) in enumerate(zip(got, expected, strict=True)) if mine != right]
+    if sorted(got) == sorted(expected):
+        return "two axes are exchanged"
+    if len(wrong) == 1 and got[wrong[0]] in expected:
+        return "an axis has the length that another one should have: two lengths were taken for the same"
+    if all(abs(got[axis] - expected[axis]) == 1 for axis in wrong):
+        return "an axis is too long or too short by one: off by one at a border, or in a loop"
+    return "an axis has another length, or is in another place"
+
+
+def judge_values(given, got, expected, tolerance, hint, unknown):
     """Explain wrong values of the right shape."""
-    if found := explain_values(got, expected, case.inputs or (), tolerance):
+    if unknown == UNKNOWN and (found := explain_values(got, expected, case.inputs or (), tolerance)):
         what, why, try_this = found
-        raise Wrong(f"{given} {what}", why, try_this)
+        raise Wrong(f"{given} {what}", why, try_this, vague=why not in DEFINITE)
     place = np.unravel_index(np.abs(got.astype(complex) - expected).argmax(), expected.shape)
     where = f"at {[int(i) for i in place]} " if expected.shape else ""
     raise Wrong(
-        f"{given} the result {where}is {got[place]:.7g}; it should be {expected[place]:.7g}", UNKNOWN, hint
+        f"{given} the result {where}is {got[place]:.7g}; it should be {expected[place]:.7g}", unknown, hint
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from checks.judging import Wrong, call, compare, same
+from checks.judging import Wrong, call, compare, refuse_borrowed, same
 from checks.pretend_gpu import PretendArray, pretend_gpu
 
 
@@ -42,6 +42,7 @@ def brighten_mistakes(image, amount, wide, right):
         "the values are cut off at one border only, or at a wrong one",
         "there are two borders: what is the smallest and what the largest value of a byte?",
     )
+    darker = np.clip(image.astype(np.int16) - amount, 0, 255) if amount > 0 else wide
     return [
         (
             wide,
@@ -51,7 +52,7 @@ def brighten_mistakes(image, amount, wide, right):
         ),
         (image, "the image is as it was", "the amount was not added", "where does `amount` enter?"),
         (
-            np.clip(image.astype(np.int16) - amount, 0, 255),
+            darker,
             "it became darker where it should become brighter",
             "the amount was subtracted",
             "a positive amount makes it brighter",
@@ -162,8 +163,8 @@ def centre_mistakes(images, means):
 
 
 def from_torch(answer):
-    for shape in ((1, 2, 3, 4), (2, 3, 4, 5)):
-        images = np.random.default_rng().uniform(size=shape).astype(np.float32)
+    for shape, dtype in (((1, 2, 3, 4), np.float32), ((2, 3, 4, 5), np.float32), ((2, 3, 4, 5), np.uint8)):
+        images = (255 * np.random.default_rng().uniform(size=shape)).astype(dtype)
         n, c, h, w = shape
         right = images.transpose(0, 2, 3, 1)
         mistakes = [
@@ -242,9 +243,16 @@ class Counted(np.ndarray):
 
 
 def sum_to(answer):
+    refuse_borrowed(answer, "unbroadcast", "sum_to_by_loops")
     rng = np.random.default_rng()
     cases = [((2, 3), ()), ((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 3), (2, 1)), ((4, 1, 3), (1, 3))]
-    cases += [((4, 5, 3), (3,)), ((4, 5, 3), (5, 1)), ((4, 5, 3), (4, 1, 1)), ((2, 1, 3), (2, 1, 3))]
+    cases += [
+        ((4, 5, 3), (3,)),
+        ((4, 5, 3), (5, 1)),
+        ((4, 5, 3), (4, 1, 1)),
+        ((2, 1, 3), (2, 1, 3)),
+        ((3, 2, 3), (3,)),
+    ]
     for dtype in (np.float64, np.float32):
         for big, shape in cases:
             wishes = rng.normal(size=big).astype(dtype)

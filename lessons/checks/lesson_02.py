@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from checks.judging import Wrong, call, case, compare, explain
+from checks.judging import Wrong, call, case, compare, explain, refuse_borrowed
 from tinyhpe import Tensor
 
 START, INCOMING = 5.0, 0.3  # what another use of `a` has pushed already; what comes in
@@ -159,14 +159,19 @@ def judge_value(got, data):
 class Watched:
     """A value for sorting that counts how often anybody asks for inputs, and how deep the calls are by then."""
 
-    looks, limit, depth = 0, 20_000, 0
-    data, grad, name = 1.5, 0.0, "a value"
+    looks, limit, depth, compared = 0, 20_000, 0, False
+    grad, name = 0.0, "a value"
 
     def __init__(self, *inputs):
         self.known = inputs
 
     def __repr__(self):
         return f"<a value with {len(self.known)} inputs>"
+
+    @property
+    def data(self):
+        Watched.compared = True
+        return 1.5
 
     @property
     def inputs(self):
@@ -198,6 +203,7 @@ def depth_of_calls():
 
 
 def order_without_recursion(answer):
+    refuse_borrowed(answer, "order_by_recursion", "backward_order")
     leaf = Watched()
     x = Watched(Watched())
     inner = Watched(x, Watched())
@@ -218,7 +224,7 @@ def order_without_recursion(answer):
 
 def judge_order(answer, title, output, count):
     """Explain a wrong order of the `count` values behind `output`."""
-    Watched.looks, Watched.limit, Watched.depth = 0, 200 * count, depth_of_calls()
+    Watched.looks, Watched.limit, Watched.depth, Watched.compared = 0, 200 * count, depth_of_calls(), False
     order = call(answer, output)
     Watched.limit = 10**9
     case.got = order
@@ -243,6 +249,18 @@ def judge_order(answer, title, output, count):
         )
     if len(order) != count:
         what = f"for {title}: {len(order)} values; there are {count}"
+        if Watched.compared:
+            raise Wrong(
+                what,
+                "values that hold equal numbers were taken for one and the same",
+                "every value is a thing of its own, whatever number it holds: remember the value itself",
+            )
+        if count == 1:
+            raise Wrong(
+                what,
+                "a value without inputs is not written down, or the output itself is not in the list",
+                "every value is written down, leaves and the output, too",
+            )
         if output not in order:
             raise Wrong(what, "the output itself is not in the list", "the output pushes, too: it is the first to")
         if len(order) == 1 or not any(value.known for value in order[:-1]):
@@ -299,9 +317,16 @@ def tanh(answer):
             (1 / (1 + np.exp(-x)), "this is the sigmoid", "it squeezes into 0..1, not -1..1", "np.tanh"),
         ]
         compare(f"{given} forward:", y, np.tanh(x), others, tolerance, "np.tanh(x) is all that is needed", 1e-6)
+        before = y.copy()
         call(second.forward, other)
         shares = call(op.backward, g, errors=[("AttributeError", *KEPT), ("NameError", *KEPT)])
         judge_tuple(shares, 1)
+        if not np.array_equal(y, before):
+            raise Wrong(
+                f"{given} what forward returned is another array after backward",
+                "backward works in place on what it kept, and that is the result itself, which others still read",
+                "make a new array: y * y does, y *= y does not",
+            )
         compare(
             f"{given} backward:",
             shares[0],
@@ -416,20 +441,25 @@ def judge_momentum(answer, dtype):
         [np.array([3, 8], dtype), np.array([[-2, 17, 19]], dtype)],
     ]
     tensors = [Tensor(array.copy(), requires_grad=True) for array in start]
-    parameters, velocities = list(tensors), [np.zeros_like(array) for array in start]
-    expected, speed = [array.copy() for array in start], [np.zeros_like(array) for array in start]
+    moving = [np.array([-7, 4], dtype), np.array([[9, -6, 2]], dtype)]
+    parameters, velocities = list(tensors), [array.copy() for array in moving]
+    expected, speed = [array.copy() for array in start], moving
     for number, step in enumerate(gradients, 1):
         before = [tensor.data.copy() for tensor in tensors]
         for tensor, gradient in zip(tensors, step, strict=True):
             tensor.grad = gradient.copy()
-        call(answer, parameters, velocities, rate, momentum, changes=True, errors=STEP_ERRORS)
+        returned = call(answer, parameters, velocities, rate, momentum, changes=True, errors=STEP_ERRORS)
         judge_lists(parameters, velocities, tensors)
         if all(np.array_equal(tensor.data, old) for tensor, old in zip(tensors, before, strict=True)):
+            if returned is not None:
+                raise Wrong(
+                    f"step {number}: the parameters have not changed, and something is returned",
+                    "new values are returned, and the ones that the caller has stay as they are",
+                    "the loop calls your function and takes nothing back: store into .data",
+                )
             raise Wrong(
                 f"step {number}: the parameters have not changed",
-                "the function is empty; or it gives a new meaning to a local name, as `p = p - ...` does; "
-                "or it moves "
-                "by the old velocity, which is 0 at first",
+                "the function is empty, or it gives a new meaning to a local name, as `p = p - ...` does",
                 "what has to change is the .data of each tensor, after its velocity",
             )
         for i, gradient in enumerate(step):
@@ -456,6 +486,12 @@ def judge_lists(parameters, velocities, tensors):
             "the list `parameters` holds other tensors than before",
             "parameters[i] = ... puts a new tensor into the list; the network's own weight never moves",
             "keep the tensor, and change its .data",
+        )
+    if len(velocities) != len(tensors):
+        raise Wrong(
+            f"the list `velocities` has {len(velocities)} entries now; there are {len(tensors)} parameters",
+            "the new velocities were added to the list, or old ones taken out, instead of replaced",
+            "which place of the list belongs to which parameter?",
         )
     if not all(isinstance(velocity, np.ndarray) for velocity in velocities):
         kind = next(type(velocity).__name__ for velocity in velocities if not isinstance(velocity, np.ndarray))
@@ -499,7 +535,34 @@ def step_mistakes(before, old, gradient, rate, momentum):
     """What typical mistakes make of one parameter: `old` is the velocity before the step."""
     rule = "write the two lines of the rule one below the other, and compare with yours"
     speed = momentum * old + gradient
+    other = "that is another rule, with the rate inside of the velocity; the stored velocities would not fit"
     mistakes = [
+        (before + momentum * old - rate * gradient, "the velocity was added, and the rate is in it", other, rule),
+        (before - momentum * old - rate * gradient, "the rate is in the new part of the velocity", other, rule),
+        (
+            before - rate * ((1 - momentum) * old + gradient),
+            "the old velocity was multiplied by (1 - momentum)",
+            "momentum is the share of the old velocity that stays",
+            rule,
+        ),
+        (
+            before - rate * (momentum * before + gradient),
+            "the parameter itself is in the velocity",
+            "the old velocity is what momentum is multiplied by",
+            rule,
+        ),
+        (
+            before - rate * (old + momentum * gradient),
+            "the gradient was multiplied by momentum, and the old velocity was not",
+            "it is the other way round: momentum is the share of the old velocity that stays",
+            rule,
+        ),
+        (
+            before - rate * before - rate * speed,
+            "the parameter has shrunk by the rate, too",
+            "that is weight decay, another rule",
+            rule,
+        ),
         (before + rate * speed, "it went UP the slope", "the gradient points to where the loss grows", rule),
         (before - speed, "the step is as long as the velocity", "the rate is missing", rule),
         (
@@ -570,9 +633,9 @@ def step_mistakes(before, old, gradient, rate, momentum):
         mistakes += [
             (
                 before - rate * gradient,
-                "the second step knows nothing of the first",
-                "the velocity was not kept, or the parameter moves by the gradient alone",
-                "`v = ...` in a loop changes the name v, not the list",
+                "the step knows nothing of the ones before",
+                "the old velocity plays no part: the parameter moves by the gradient alone",
+                "which line uses the velocity that is in the list?",
             ),
             (before - rate * (old + gradient), "the old velocity came in full", "momentum plays no part", rule),
         ]

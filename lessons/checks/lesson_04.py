@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from checks.judging import UNKNOWN, Wrong, call, case, compare, same
+from checks.judging import UNKNOWN, Wrong, call, case, compare, refuse_borrowed, same
 
 GEOMETRIES = [(3, 1, 0), (3, 1, 1), (3, 2, 0), (3, 2, 1), (2, 1, 1), (4, 3, 2), (1, 2, 0)]  # k, stride, padding
 TOLERANCES = {np.float64: 1e-9, np.float32: 1e-5}
@@ -17,9 +17,16 @@ def output_length(answer):
     for length, kernel, stride, padding in cases:
         got = call(answer, length, kernel, stride, padding)
         if not isinstance(got, (int, np.integer)):
-            raise Wrong(
+            what = (
                 f"For {length} pixels, kernel {kernel}, stride {stride}, padding {padding} it returns {got!r}, a "
-                f"{type(got).__name__}",
+                f"{type(got).__name__}"
+            )
+            if not isinstance(got, (float, np.floating)):
+                raise Wrong(
+                    what, "one whole number is asked for", "which of the things in it is the number of windows?"
+                )
+            raise Wrong(
+                what,
                 "a number of windows is a whole number, and / always gives a float",
                 "// divides and rounds down; what does rounding down say about the last window?",
             )
@@ -130,6 +137,16 @@ MISCOUNTS = [  # what it gives, why, hint
         "kernel and stride are exchanged",
         "by how many pixels does the kernel move from one window to the next?",
     ),
+    (
+        lambda n, k, s, p: -(-n // s),
+        "that is how many there are with another rule, called 'same' padding; kernel and padding play no part",
+        "here the padding is a number that is given",
+    ),
+    (
+        lambda n, k, s, p: (n - 1) * s - 2 * p + k,
+        "that is the way back, from windows to pixels: the size of a transposed convolution",
+        "a larger stride gives FEWER windows",
+    ),
     (lambda n, k, s, p: n + 2 * p, "that is the length of the padded row", "where can a kernel begin in it?"),
 ]
 
@@ -215,6 +232,7 @@ def judge_call(answer, given, *inputs):
 
 
 def conv_by_taps(answer):
+    refuse_borrowed(answer, "conv_by_loops", "conv2d", "Conv2d")
     for x, weight, k, stride, padding, tolerance, given in problems():
         right = convolve(x, weight, stride, padding)
         got = judge_call(answer, given, x, weight, stride, padding)
@@ -331,7 +349,8 @@ def conv_by_taps(answer):
 
 
 def im2col(answer):
-    for x, _, k, stride, padding, tolerance, given in problems(c_in=3):
+    refuse_borrowed(answer, "Conv2d", "conv2d")
+    for x, _, k, stride, padding, tolerance, given in itertools.chain(problems(c_in=3), problems(c_in=2)):
         padded = pad(x, padding)
         view = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(1, 2))  # N, H, W, C, a, b
         every, c = view[:, ::stride, ::stride], x.shape[3]
@@ -398,7 +417,7 @@ def im2col(answer):
                 "photo, row and column of the window first",
             ),
         ]
-        if k == 3:  # as many as there are channels
+        if k == c:  # as many as there are channels
             across = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))[:, ::stride, ::stride]
             mistakes.append(
                 (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from checks.judging import Wrong, call, compare
+from checks.judging import Wrong, call, compare, refuse_borrowed
 
 LETTERS = "compare with the formula, letter by letter, from the inside out"
 
@@ -24,6 +24,7 @@ def problem(rng, shape, dtype):
 
 
 def batch_norm(answer):
+    refuse_borrowed(answer, "batch_norm", "BatchNorm", "BatchNorm2d")
     for dtype in (np.float64, np.float32):
         for shape in ((5, 3), (3, 2, 4, 5)):
             rng = np.random.default_rng(51)

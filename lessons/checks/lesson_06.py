@@ -56,6 +56,9 @@ def to_ours(answer):
             "one order of four axes is used for every array",
             "look at .ndim first",
         )
+        point = np.arange(20).reshape(5, 4, 1, 1).astype(dtype)
+        unmoved = (point, "it is as it was", "a window of one pixel has four axes like the others", AXES)
+        compare("For a window of one pixel, OIHW:", call(answer, point), point.transpose(2, 3, 1, 0), [unmoved])
         got = call(answer, matrix, errors=[axes_do_not_fit])
         compare("For a matrix (outputs, inputs):", got, matrix.T, mistakes)
         vector = np.arange(6).astype(dtype)
@@ -298,6 +301,7 @@ def small_file(dtype):
     rng, file, widths = np.random.default_rng(63), {}, (3, 4, 5, 6)
     file["conv1.weight"] = rng.normal(0, 0.15, (7, 7, 3, 3)).astype(dtype)
     add_norm(file, rng, "bn1", 3, dtype)
+    file["bn1.weight"][1] *= -1  # so that a maximum before it is another one after it
     c_in = 3
     for stage, width in enumerate(widths, 1):
         add_block(file, rng, f"layer{stage}.0", c_in, width, 1 if stage == 1 else 2, dtype)

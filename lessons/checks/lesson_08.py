@@ -5,12 +5,13 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import kendalltau, rankdata, spearmanr
 
-from checks.judging import Wrong, call, case, compare, same
+from checks.judging import Wrong, call, case, compare, refuse_borrowed, same
 
 
 def level_of(answer):
+    refuse_borrowed(answer, "angle_to_level")
     for angles in (
-        np.array([-20.0, 35.5, 12.0]),
+        np.array([-20.0, 35.5, 12.0, 1.6]),
         np.array([-98.5, -31.9, -0.4, 0.3, 1.6, 47.1, 98.2]),
         np.array([-99.0, -96.0, -3.0, 0.0, 3.0, 96.0, 99.0]),
         np.array([-61.7, 2.9, 99.0], np.float32),
@@ -41,6 +42,12 @@ def level_mistakes(angles, exact):
     for values, what, why, hint in (
         (top, "99 degrees has level 66", edge, "np.minimum(..., 65)"),
         (np.round(shifted), "it was rounded to the nearest level", "a level begins at its lower end", "np.floor"),
+        (
+            np.ceil(shifted) - 1,
+            "an angle on the lower edge counts in the level below",
+            "a level holds its lower edge and not its upper one: ceil, or right=True, does it the other way",
+            "np.floor",
+        ),
         (np.ceil(shifted), "it was rounded up", "a level begins at its lower end", "np.floor"),
         (top + 1, "every level is one too high", "np.digitize and ceil count from 1", "subtract 1"),
         (top - 1, "every level is one too low", "the lowest level is 0", "floor counts from 0 already"),
@@ -171,8 +178,6 @@ def pair_targets(answer):
                 case.expected = exact
                 why = "targets are numbers, and a tie is neither True nor False"
                 raise Wrong(f"{given} it is True and False", why, "0.5 * (...) of two comparisons")
-            if isinstance(got, np.ndarray) and got.dtype.kind == "f":
-                got = got.astype(float)
             compare(given, got, exact, mistakes)
     return "Ties are a half, and bytes do no harm."
 
@@ -238,6 +243,7 @@ def target_mistakes(a, b):
 
 
 def bce_from_logits(answer):
+    refuse_borrowed(answer, "cross_entropies")
     big = np.array([40.0, -40.0, 90.0, -90.0, 800.0, -800.0])
     for dtype, tolerance in ((np.float64, 1e-9), (np.float32, 1e-5)):
         for z, t in (
@@ -393,7 +399,7 @@ def bce_mistakes(z, t, exact):
 def pair_gradient(answer):
     rng = np.random.default_rng(5)
     for dtype, tolerance in ((np.float64, 1e-9), (np.float32, 1e-5)):
-        for n in (3, 7):
+        for n in (4, 7):
             scores = rng.normal(0, 1.3, n).astype(dtype)
             levels = rng.integers(0, 4, n)
             levels[:2] = levels[-1] + 2, levels[-1]  # one tie, one that is not
@@ -448,9 +454,13 @@ def gradient_mistakes(scores, levels):
         )
         yield factor * rows, "the sum, not the mean", "L is a mean over n (n - 1) pairs", "divide"
         yield factor * rows / (pairs / 2), "divided by half of the pairs", "n (n - 1) ordered pairs", "count them"
-        why = "summed over the first index: what is wanted is one number for each i"
-        yield factor * (p - t).sum(axis=0) / pairs, "the wrong sign: columns summed", why, "axis=1"
-        yield factor * (t - p).sum(axis=1) / pairs, "the wrong sign: t - p", "the slope is p - t", "p - t"
+        why = "it is t - p in place of p - t, or summed over the first index in place of the second"
+        yield (
+            factor * (t - p).sum(axis=1) / pairs,
+            "the wrong sign",
+            why,
+            "what is wanted is one number for each i",
+        )
         why = "the slope of the loss is p - t; a second p (1 - p) comes with squared errors only"
         yield factor * ((p - t) * p * (1 - p)).sum(axis=1) / pairs, "p (1 - p) is too much", why, "p - t"
         why = "the slope of the loss is p - t"
@@ -527,6 +537,7 @@ def gradient_mistakes(scores, levels):
 
 
 def rank_correlation(answer):
+    refuse_borrowed(answer, "spearmanr")
     rng = np.random.default_rng()
     a = np.array([0.3, -1.2, 4.5, 2.2, 0.9])
     cases = [

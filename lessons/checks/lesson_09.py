@@ -139,10 +139,11 @@ def range_mistakes(p, t, edges):
 
 def fit_into_layer(answer):
     rng = np.random.default_rng(3)
-    for dtype, tolerance in zip(DTYPES, (1e-8, 1e-4), strict=True):
-        weight, bias, h = (rng.normal(size=s).astype(dtype) for s in ((5, 3), 3, (40, 5)))
+    for k, dtype, tolerance in ((3, np.float64, 1e-8), (3, np.float32, 1e-4), (2, np.float64, 1e-8)):
+        weight, bias, h = (rng.normal(size=s).astype(dtype) for s in ((5, k), k, (40, 5)))
         scores = (h.astype(float) @ weight + bias).astype(dtype)
-        targets = (scores * [1.7, -0.6, 2.3] + [0.4, -1.1, 0.8] + rng.normal(0, 0.5, (40, 3))).astype(dtype)
+        slopes, intercepts = [1.7, -0.6, 2.3][:k], [0.4, -1.1, 0.8][:k]
+        targets = (scores * slopes + intercepts + rng.normal(0, 0.5, (40, k))).astype(dtype)
         got = call(answer, weight, bias, scores, targets)
         if not isinstance(got, tuple) or len(got) != 2:
             raise Wrong(
@@ -152,8 +153,8 @@ def fit_into_layer(answer):
         w, c, s, t = (x.astype(float) for x in (weight, bias, scores, targets))
         expected_weight, expected_bias = w * a, c * a + b
         got = [x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in got]
-        given = f"With weight (5, 3), 40 scores ({dtype.__name__}):"
-        if np.shape(got[0]) == (3,) and np.shape(got[1]) == (5, 3):
+        given = f"With weight (5, {k}), 40 scores ({dtype.__name__}):"
+        if np.shape(got[0]) == (k,) and np.shape(got[1]) == (5, k):
             raise Wrong(f"{given} bias and weight are exchanged", "the weight comes first", "weight, bias")
         compare(f"{given} the weight:", got[0], expected_weight, list(weight_mistakes(w, a, b, s, t)), tolerance)
         compare(f"{given} the bias:", got[1], expected_bias, list(bias_mistakes(c, a, b, s, t)), tolerance)
@@ -274,6 +275,8 @@ def level_mistakes(z):
     yield softmax(z, axis=0) @ middles, "a softmax over the heads", "each head has a row, 66 levels", "axis=1"
     yield softmax(z) @ middles, "a softmax over everything", "each head has probabilities of its own", "axis=1"
     yield z @ middles, "weighted by logits", "logits are no probabilities", "the softmax of the text"
+    rounded = np.round(p @ middles)
+    yield rounded, "rounded to whole degrees", "the expectation may lie anywhere between", "no rounding"
     yield (
         z @ middles / z.sum(axis=1),
         "weighted by logits",
@@ -287,6 +290,15 @@ def level_mistakes(z):
         "3 L",
     )
     yield p @ np.linspace(-97.5, 99, 66), "66 angles up to 99", "the last middle is 97.5", "3 L - 99 + 1.5"
+    for limit in (30, 50, 80, 88, 100, 500, 700):
+        if np.abs(z).max() > limit:
+            why = "all large logits become equal, and their levels share the probability"
+            yield (
+                expectation(np.clip(z, -limit, limit)),
+                "large logits were cut off",
+                why,
+                "subtract the largest one",
+            )
     odds = 1 / (1 + np.exp(-z))
     why = "each logit went through a function of its own; probabilities share 1 among all 66"
     yield odds @ middles, "weighted by sigmoids", why, "the softmax of the text"
@@ -318,7 +330,7 @@ def level_mistakes(z):
 
 def paired_difference(answer):
     for first, second in (
-        ([9.1, 11.4, 10.2], [8.7, 10.3, 9.9]),
+        ([9.1, 11.4, 10.2], [10.3, 8.7, 9.9]),
         ([14.2, 9.8, 12.1, 17.3, 11.0], [14.9, 10.1, 13.7, 17.1, 12.4]),
     ):
         for dtype in DTYPES:
@@ -346,6 +358,13 @@ def paired_difference(answer):
 def difference_mistakes(a, b):
     d, m = a - b, len(a)
     mean, error = d.mean(), stats.sem(d)
+    alone = np.sort(a) - np.sort(b)
+    yield (
+        (alone.mean(), stats.sem(alone)),
+        "a and b were sorted",
+        "so other seeds are compared",
+        "leave their order",
+    )
     spread, root = "that is how far single differences scatter; a mean of m is surer", "divide by np.sqrt(m)"
     errors = [
         (error, "", "", ""),

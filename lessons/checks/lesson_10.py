@@ -16,6 +16,24 @@ def words(blocks, threads, n):
     return f"For n = {n}, {blocks} block{'s' * (blocks > 1)} of {threads} threads:"
 
 
+def judge_foreign_reads(source, name, blocks, threads, arrays, n):
+    """Refuse a kernel that reads places beyond n, though the result does not show it; return what it was counted.
+
+    With longer arrays, such places lie in them, and are counted.
+    """
+    longer = [np.append(array, np.zeros(blocks * threads, array.dtype)) for array in arrays]
+    cases = [(blocks, threads, (*some, np.int32(n))) for some in (arrays, longer)]
+    made, with_longer = run_apart(source, name, cases, counted=True)
+    if with_longer.global_bytes > made.global_bytes:
+        raise Wrong(
+            f"{words(blocks, threads, n)} the result is right, and "
+            f"{with_longer.global_bytes - made.global_bytes} bytes are read that lie beyond n",
+            "threads beyond n read what is not theirs: here nobody uses it, and a card may end the program",
+            "let the check of the bounds come before the first read",
+        )
+    return made
+
+
 def judge_outside(given, source, problem):
     """Explain a write outside an array."""
     if "outside" not in problem:
@@ -63,6 +81,27 @@ def wrong_places(expected, blocks, threads):
             "some places are written twice, and others never",
             "gridDim.x is the number of blocks, not the size of one",
             INDEX,
+        ),
+        (
+            unwritten(expected, (thread * threads + block).ravel()),
+            "some places are never written",
+            "blockIdx and threadIdx have changed places in the index",
+            INDEX,
+        ),
+        *(
+            (
+                unwritten(expected, (block * size + thread).ravel()),
+                "some places are never written",
+                "the size of a block is written as a number; it is blockDim.x",
+                INDEX,
+            )
+            for size in (16, 32, 64, 128, 256, threads - 1, threads + 1)
+        ),
+        (
+            unwritten(expected, range(1, n)),
+            "place 0 is not written",
+            "off by one: the first place is left out",
+            "which i is the first that has something to do?",
         ),
         (
             unwritten(expected, range(n - 1)),
@@ -180,11 +219,27 @@ def average(answer):
                 "put the sum into brackets",
             ),
             (np.trunc(expected), "the decimals are cut off", "a float went through an int", "look at each type"),
+            ((a - b) / 2, "it is (a - b) / 2", "a minus stands where a plus belongs", "the mean of 3 and 5 is 4"),
+            (np.sqrt(a * b), "it is the root of a times b", "that is the geometric mean", "half of the sum"),
+            ((a + b) / n, "it is (a + b) / n", "n is how many places there are; two numbers are averaged", "/ 2"),
+            (expected / 2, "it is a quarter of the sum", "it was halved twice", "half of the sum"),
+            (np.maximum(a, b), "it is the larger one", "a mean is asked for", "half of the sum"),
+            (np.minimum(a, b), "it is the smaller one", "a mean is asked for", "half of the sum"),
+            (np.append(((a + np.roll(b, -1)) / 2)[:-1], got[-1]), "b is that of the next place", "i + 1", INDEX),
+            (a / 2 + b, "it is a / 2 + b", "only a is halved", "put the sum into brackets"),
             (a, "it is a", "b is not read", "both images are to be seen"),
             (b, "it is b", "a is not read", "both images are to be seen"),
             *wrong_places(expected, blocks, threads),
         ]
         compare(given, got, expected, mistakes, tolerance=1e-5)
+    blocks, threads, (*arrays, n) = cases[-1]
+    made = judge_foreign_reads(source, "average", blocks, threads, arrays, n)
+    if made.global_writes > 1:
+        raise Wrong(
+            f"{words(blocks, threads, n)} the result is right, and a thread writes {made.global_writes} places",
+            "every thread does the work of all",
+            "one thread, one number: which one is its own?",
+        )
     return "Each place has one thread that writes it, and the threads to spare keep still."
 
 
@@ -260,6 +315,23 @@ def tree(answer):
                 "the distance goes down by 1; it is to be halved",
                 "write down the distances for a block of 8",
             ),
+            *(
+                (
+                    partial_tree(part, factor),
+                    "only some of the numbers are in the sum",
+                    "the distance is not halved from step to step",
+                    "write down the distances for a block of 8: 4, 2, 1",
+                )
+                for factor in (3, 4, 8)
+            ),
+            (
+                partial_tree(part, 2, part.shape[1] // 4),
+                "half of the numbers are missing",
+                "the first distance is too small: a quarter of the block",
+                "in a block of 8, whom does thread 0 add first?",
+            ),
+            (part.max(axis=1), "it is the largest number", "a sum is asked for", "add"),
+            (part.astype(float).prod(axis=1), "it is the product", "a sum is asked for", "add"),
             (np.trunc(part).sum(axis=1), "decimals are cut off", "the shared array is of int", "float part[256]"),
             (
                 np.where(np.arange(blocks * threads).reshape(blocks, threads) < n, part[0], 0).sum(axis=1),
@@ -287,6 +359,8 @@ def tree(answer):
             ),
         ]
         compare(given, got, expected, mistakes, tolerance=1e-5)
+    blocks, threads, (*arrays, n) = cases[2]
+    judge_foreign_reads(source, "tree_sum", blocks, threads, arrays, n)
     return "Eight steps for 256 numbers, and nobody reads too early."
 
 
@@ -295,6 +369,15 @@ def each_half(part):
     part = part.copy()
     for half in range(part.shape[1] // 2, 0, -1):
         part[:, :half] += part[:, half : 2 * half]
+    return part[:, 0]
+
+
+def partial_tree(part, factor, half=None):
+    """The sums of rows where the distance is divided by a factor from step to step."""
+    part, half = part.copy(), half or part.shape[1] // 2
+    while half:
+        part[:, :half] += part[:, half : 2 * half]
+        half //= factor
     return part[:, 0]
 
 
@@ -492,14 +575,90 @@ def judge_pairs(source, cases):
                 "only the first tile is gone through",
                 "the outer loop goes from tile to tile, up to n",
             ),
+            *wrong_formulas(scores, levels, summed),
+            *wrong_partners(n, threads, losses, summed),
             *wrong_places(expected, blocks, threads),
         ]
         compare(given, got, expected, mistakes, tolerance=1e-5)
 
 
+def wrong_formulas(scores, levels, summed):
+    """Losses with one thing wrong in the formula; summed adds up a table of them over the partners."""
+    z, target, _ = cross_entropies(scores, levels)
+    soft, letter = np.log1p(np.exp(-abs(z))), "compare term by term with the formula"
+    sigmoid = 0.5 + 0.5 * np.tanh(z / 2)
+    whole, of_levels = np.trunc(scores), levels.astype(np.float64)
+    for table, what, why in (
+        (soft - z * target, "max(z, 0) is missing", "one of the three terms is left out"),
+        (np.maximum(z, 0) + soft, "z times the target is missing", "one of the three terms is left out"),
+        (np.maximum(z, 1) - z * target + soft, "it is the larger of z and 1", "the border is 0"),
+        (np.minimum(z, 0) - z * target + soft, "it is min(z, 0)", "the larger of the two is wanted"),
+        (abs(z) - z * target + soft, "it is |z| in place of max(z, 0)", "for z below 0 the term is 0"),
+        (np.maximum(z, 0) - target + soft, "the target is subtracted alone", "it is multiplied by z"),
+        (
+            np.maximum(z, 0) - z * (1 - target) + soft,
+            "it is 1 minus the target",
+            "the cases are the wrong way round",
+        ),
+        (np.maximum(z, 0) - z * (target > 0) + soft, "a tie counts as above", "a tie has the target 1/2"),
+        (np.maximum(z, 0) - z * target - soft, "the logarithm is subtracted", "all of it is added"),
+        (np.maximum(z, 0) - z * target + np.exp(-abs(z)), "the logarithm is missing", "log1pf of the exponential"),
+        (
+            np.maximum(z, 0) - z * target + soft / np.log(2),
+            "the logarithm has base 2",
+            "log1pf is the natural one",
+        ),
+        ((sigmoid - target) ** 2, "it is the squared error", "cross-entropy is asked for"),
+        (sigmoid - target, "it is the gradient", "the loss is asked for"),
+        (
+            cross_entropies(of_levels, levels)[2],
+            "z is a difference of levels",
+            "z is the difference of the SCORES",
+        ),
+        (cross_entropies(whole, levels)[2], "decimals of the scores are cut off", "a score went through an int"),
+        (cross_entropies(scores, scores)[2], "the target comes from the scores", "it comes from the LEVELS"),
+        (cross_entropies(scores, 0 * levels)[2], "all pairs count as ties", "the levels are not compared rightly"),
+    ):
+        yield summed(table), what, why, letter
+    for k in range(min(len(levels), 8)):
+        mine = np.where(levels[k] > levels, 1.0, np.where(levels[k] == levels, 0.5, 0.0))
+        table = np.maximum(z, 0) - z * mine + soft
+        yield (
+            summed(table),
+            f"all heads have the level of head {k}",
+            "the own level is read at a fixed place",
+            INDEX,
+        )
+
+
+def wrong_partners(n, threads, losses, summed):
+    """Sums over some of the partners only, as tiles that go wrong give them."""
+    i, j = np.indices((n, n))
+    other, tile, last = i != j, j // threads, (n - 1) // threads
+    for mask, what, why in (
+        (tile == i // threads, "only partners of the own block are there", "there is no way to the other tiles"),
+        (tile != i // threads, "partners of the own block are missing", "the own tile is left out, not one head"),
+        (tile == last, "only partners of the last tile are there", "the sum begins anew in each tile"),
+        (tile < n // threads, "partners of the last tile are missing", "a tile that is not full is left out"),
+        (tile > 0, "partners of the first tile are missing", "the first tile is left out"),
+        (tile % 2 == 0, "every second tile is missing", "the start of a tile goes on too far"),
+        (j % threads != threads - 1, "the last partner of each tile is missing", "off by one in the tile's loop"),
+        (j % threads != 0, "the first partner of each tile is missing", "the loop over a tile begins at 1"),
+    ):
+        yield (
+            summed(losses, other & mask),
+            what,
+            why,
+            "for n = 21 and 8 threads, write down the tiles and who is in them",
+        )
+
+
 def pairs(answer):
     source = source_of(answer, "pair_loss(const float* scores, const int* levels, float* losses, int n)")
-    judge_pairs(source, pair_cases(LENGTHS))
+    cases = pair_cases(LENGTHS)
+    judge_pairs(source, cases)
+    blocks, threads, (*arrays, n) = cases[2]
+    judge_foreign_reads(source, "pair_loss", blocks, threads, arrays, n)
     return "No matrix anywhere: a thread keeps its own row in one number."
 
 
@@ -523,7 +682,10 @@ def counted(source, reads, writes, n, threads):
 
 def thrifty(answer):
     source = source_of(answer, "pair_loss(const float* scores, const int* levels, float* losses, int n)")
-    judge_pairs(source, pair_cases(LENGTHS))
+    cases = pair_cases([*LENGTHS, (2, 256, 300)])
+    judge_pairs(source, cases)
+    blocks, threads, (*arrays, n) = cases[2]
+    judge_foreign_reads(source, "pair_loss", blocks, threads, arrays, n)
     n = 40
     made, what = counted(source, 2 * n + 2, 1, n, 8)
     if made.global_reads > 2 * n + 2:
@@ -544,7 +706,10 @@ def thrifty(answer):
 
 def tiled(answer):
     source = source_of(answer, "pair_loss(const float* scores, const int* levels, float* losses, int n)")
-    judge_pairs(source, pair_cases([*LENGTHS, (2, 32, 50)]))
+    cases = pair_cases([*LENGTHS, (2, 32, 50), (2, 256, 300)])
+    judge_pairs(source, cases)
+    blocks, threads, (*arrays, n) = cases[2]
+    judge_foreign_reads(source, "pair_loss", blocks, threads, arrays, n)
     n, threads = 40, 8
     budget = 2 + 2 * n // threads
     made, what = counted(source, budget, 1, n, threads)

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+UNCHANGED = "the work is done on a copy, or on another name, and the input is returned; or nothing is added to it"
+SIGN = "a minus too many, or the two sides of a difference are exchanged"
+DEFINITE = {UNCHANGED, SIGN}  # these say what is wrong; the others say what the result looks like
+
 
 def same(got, expected, tolerance=1e-6):
     """Whether two arrays agree in shape and, relative to the largest value, in content."""
@@ -10,6 +14,12 @@ def same(got, expected, tolerance=1e-6):
         return False
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
     return bool((np.abs(got.astype(complex) - expected) <= tolerance * scale).all())  # a NaN is not the same
+
+
+def cancels(result, expected):
+    """Whether a result is nothing but the rounding of 0, which many a mistake gives."""
+    largest = np.abs(np.asarray(result, complex)).max(initial=0) if np.asarray(result).dtype.kind in "fc" else 0
+    return 0 < largest < 1e-9 * np.abs(expected).max(initial=0)
 
 
 def explain_values(got, expected, inputs, tolerance):
@@ -44,15 +54,20 @@ def unchanged(got, right, inputs, tolerance):
     if any(same(got, x, tolerance) for x in inputs):
         return (
             "the result has the values of an input, unchanged",
-            "the work is done on a copy, or on another name, and the input is returned; or nothing is added to it",
+            UNCHANGED,
             "which name holds the result on your last line?",
         )
     return None
 
 
 def few_values(got, right, inputs, tolerance):
-    if not got.any() and right.any():
-        return "every value is 0", "nothing was stored, or a factor is 0", "print what is stored where"
+    if cancels(got, right) or (not got.any() and right.any()):
+        return (
+            "every value is 0",
+            "nothing was stored, a factor is 0, the values were cut off there, or two things cancel, as in x - x "
+            "or a sum of deviations from the mean",
+            "print the range of the values after every line: where do they become 0?",
+        )
     if got.size < 2 or np.ptp(right.real) < 1e-9 or np.abs(got - got.flat[0]).max() > 1e-12 * np.abs(got).max():
         return None
     return (
@@ -68,7 +83,7 @@ def sign(got, right, inputs, tolerance):
     if same(-got, right, tolerance):
         return (
             "every value has the wrong sign",
-            "a minus too many, or the two sides of a difference are exchanged",
+            SIGN,
             "look at one value: should it be above or below 0?",
         )
     if right.dtype.kind == "f" and (right < 0).any() and same(got, np.abs(right), tolerance):
@@ -88,6 +103,13 @@ def ratio_of(got, right, tolerance):
 def factor(got, right, inputs, tolerance):
     if (ratio := ratio_of(got, right, tolerance)) is None:
         return None
+    for number, why in (
+        (np.pi / 180, "degrees and radians are mixed up"),
+        (np.log(2), "a logarithm or a power has base 2 where it should be e, or the other way round"),
+        (np.log(10), "a logarithm or a power has base 10 where it should be e, or the other way round"),
+    ):
+        if any(abs(abs(ratio) / power - 1) < 1e-4 for power in (number, 1 / number)):
+            return f"every value is {ratio:.4g} times what it should be", why, "in which unit is each number?"
     return (
         f"every value is {ratio:.4g} times what it should be",
         "a constant factor is wrong: a division or a multiplication is missing, or is one too many",
@@ -112,8 +134,8 @@ def offset(got, right, inputs, tolerance):
 
 def change(got, right, inputs, tolerance):
     for x in inputs:
-        times = ratio_of(got - x, right - x, 100 * tolerance)
-        if times is not None:
+        times = ratio_of(got - x, right - x, min(100 * tolerance, 1e-5))
+        if times is not None and abs(times - 1) > 0.05:
             return (
                 f"the change of the input is {times:.4g} times what it should be",
                 "what is added to or subtracted from the input has the wrong sign, or a wrong factor, such "
@@ -128,6 +150,8 @@ def cut_off(got, right, inputs, tolerance):
     if (
         right.dtype.kind == "c"
         or np.ptp(got) < 1e-9
+        or np.isclose(got, right).sum() < 2
+        or ((got > got.min()) & (got < got.max())).sum() < 2
         or not same(got, np.clip(right, got.min(), got.max()), tolerance)
     ):
         return None
@@ -175,6 +199,6 @@ def part(got, right, inputs, tolerance):
             where = f": those with index {', '.join(map(str, np.flatnonzero(whole)))} along axis {axis}"
     return (
         f"{int(fits.sum())} of {fits.size} values are right{where}",
-        "only a part of the work is done, or done rightly: one slice, one branch, one turn of a loop",
+        "the others are treated in another way, or not at all: one slice, branch, sign, border or turn of a loop",
         "what is special about the values that are right?",
     )

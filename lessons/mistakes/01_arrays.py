@@ -59,7 +59,7 @@ def brighten(image, amount):
     return image
 
 
-# %% 01.1: the amount was subtracted
+# %% 01.1: the sign of the amount was lost
 
 
 def brighten(image, amount):
@@ -73,7 +73,7 @@ def brighten(image, amount):
     return np.clip(image.astype(np.int16), 0, 255).astype(np.uint8)
 
 
-# %% 01.1: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+# %% 01.1: the others are treated in another way, or not at all: one slice, branch, sign, border or
 
 
 def brighten(image, amount):
@@ -81,7 +81,7 @@ def brighten(image, amount):
     return (255 * (wide - wide.min()) / (wide.max() - wide.min())).astype(np.uint8)
 
 
-# %% 01.1: they are cut off at a wrong border
+# %% 01.1: one thing is changed: a whole number is off by one
 
 
 def brighten(image, amount):
@@ -232,14 +232,14 @@ def centre(images):
     return images - images.min(axis=(1, 2, 3), keepdims=True)
 
 
-# %% 01.2: what is added to or subtracted from the input has the wrong sign, or a wrong factor, such
+# %% 01.2: one thing is changed: sum stands where mean belongs
 
 
 def centre(images):
     return images - images.sum(axis=(1, 2, 3), keepdims=True)
 
 
-# %% 01.2: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+# %% 01.2: the others are treated in another way, or not at all: one slice, branch, sign, border or
 
 
 def centre(images):
@@ -249,7 +249,7 @@ def centre(images):
     return out
 
 
-# %% 01.2: an absolute value or a square was taken
+# %% 01.2: one thing is changed: an absolute value is taken that should not be
 
 
 def centre(images):
@@ -354,7 +354,7 @@ def from_torch(images):
     return (images.transpose(0, 2, 3, 1) * 255).astype(np.uint8)
 
 
-# %% 01.3: an axis has another length, or is in another place
+# %% 01.3: two axes are exchanged
 
 
 def from_torch(images):
@@ -393,7 +393,7 @@ def sum_to(wishes, shape):
     return wishes.sum(axis=(*range(missing), *ones))
 
 
-# %% 01.4: there is a loop over its elements, which is slow: section 4
+# %% 01.4: that function does the whole exercise; it is to be written here, and compared with after
 
 
 def sum_to(wishes, shape):
@@ -448,7 +448,7 @@ def sum_to(wishes, shape):
     return np.broadcast_to(wishes, shape)
 
 
-# %% 01.4: nothing was stored, or a factor is 0
+# %% 01.4: nothing was stored, a factor is 0, the values were cut off there, or two things cancel,
 
 
 def sum_to(wishes, shape):
@@ -461,6 +461,17 @@ def sum_to(wishes, shape):
 def sum_to(wishes, shape):
     m = wishes.ndim - len(shape)
     return wishes.prod(axis=(*range(m), *[m + i for i, n in enumerate(shape) if n == 1])).reshape(shape)
+
+
+# %% 01.4: that function does the whole exercise; it is to be written here, and compared with after
+def sum_to(wishes, shape):
+    return unbroadcast(wishes, shape)
+
+
+# %% 01.4: two kinds of axes are to be summed: those that `shape` does not have (they are in front)
+def sum_to(wishes, shape):
+    axes = tuple(i for i, n in enumerate(wishes.shape) if n not in shape)
+    return wishes.sum(axis=axes).reshape(shape)
 
 
 # %% 01.5: a NumPy array met an array on the GPU: np.linspace (or np.ones, np.asarray, ...) makes
@@ -597,7 +608,7 @@ def fade(images):
     return images * xp.linspace(0, 0.5, images.shape[2], dtype=images.dtype)[:, None]
 
 
-# %% 01.5: an axis is lost
+# %% 01.5: one thing is changed: `images` is missing
 
 
 def fade(images):
@@ -690,7 +701,7 @@ def mosaic(images, columns):
     return np.concatenate(list(images[:columns]), axis=1)
 
 
-# %% 01.6: axes, rows or elements are in another order: a transpose, a reshape or an index is wrong
+# %% 01.6: one thing is changed: two of the things that
 
 
 def mosaic(images, columns):
@@ -719,7 +730,7 @@ def mosaic(images, columns):
     return out
 
 
-# %% 01.6: nothing was stored, or a factor is 0
+# %% 01.6: nothing was stored, a factor is 0, the values were cut off there, or two things cancel,
 
 
 def mosaic(images, columns):

@@ -316,7 +316,7 @@ def relu(a):
     return out
 
 
-# %% 02.2: the function still calls itself (or one inside it does) once for each level of the graph;
+# %% 02.2: that function does the whole exercise; it is to be written here, and compared with after
 
 
 def order_without_recursion(output):
@@ -491,6 +491,21 @@ def order_without_recursion(output):
             seen.add(value)
             stack.append((value, True))
             stack += [(source, False) for source in value.inputs]
+    return order
+
+
+# %% 02.2: values that hold equal numbers were taken for one and the same
+def order_without_recursion(output):
+    order, done, stack = [], [], [(output, False)]
+    while stack:
+        v, ready = stack.pop()
+        if ready:
+            order.append(v)
+        elif v.data not in done:
+            done.append(v.data)
+            stack.append((v, True))
+            for s in v.inputs:
+                stack.append((s, False))
     return order
 
 
@@ -845,6 +860,17 @@ class Tanh:
         return (g,)
 
 
+# %% 02.3: backward works in place on what it kept, and that is the result itself, which others sti
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, g):
+        self.y *= self.y
+        return (g * (1 - self.y),)
+
+
 # %% 02.4: the gradient points to where the loss grows
 
 
@@ -894,7 +920,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameter.data = parameter.data - rate * velocities[i]
 
 
-# %% 02.4: the function is empty; or it gives a new meaning to a local name, as `p = p - ...` does;
+# %% 02.4: the function is empty, or it gives a new meaning to a local name, as `p = p - ...` does
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -945,7 +971,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].data = parameters[i].data - rate * velocities[i]
 
 
-# %% 02.4: the rate is in the velocity already; in the rule above it comes in when the parameter
+# %% 02.4: that is another rule, with the rate inside of the velocity; the stored velocities would
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -975,7 +1001,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].grad = None
 
 
-# %% 02.4: the velocity was not kept, or the parameter moves by the gradient alone
+# %% 02.4: the old velocity plays no part: the parameter moves by the gradient alone
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -1047,7 +1073,7 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].grad = None
 
 
-# %% 02.4: they are cut off at a wrong border
+# %% 02.4: momentum is the share of the old velocity that stays
 
 
 def momentum_step(parameters, velocities, rate, momentum):
@@ -1088,6 +1114,14 @@ def momentum_step(parameters, velocities, rate, momentum):
         parameters[i].grad = None
 
 
+# %% 02.4: the new velocities were added to the list, or old ones taken out, instead of replaced
+def momentum_step(parameters, velocities, rate, momentum):
+    for p, v in zip(list(parameters), list(velocities), strict=True):
+        velocities.append(momentum * v + p.grad)
+        p.data = p.data - rate * velocities[-1]
+        p.grad = None
+
+
 # %% 02.5: shapes do not fit: (m, k) @ (k, n) needs equal lengths in the middle
 
 
@@ -1112,7 +1146,7 @@ class MatMul:
         return g @ self.b.T, g.T @ self.a
 
 
-# %% 02.5: an axis has another length, or is in another place
+# %% 02.5: one thing is changed: two things that stand side by side are exchanged
 
 
 class MatMul:
@@ -1246,7 +1280,7 @@ class MatMul:
         return -(g @ self.b.T), -(self.a.T @ g)
 
 
-# %% 02.5: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+# %% 02.5: one thing is changed: a part counts half, twice or with the wrong sign
 
 
 class MatMul:

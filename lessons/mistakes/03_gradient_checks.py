@@ -89,7 +89,7 @@ def slopes(function, x, cotangent, h=1e-5):
         result[place] = ((cotangent * function(up)).sum() - (cotangent * function(down)).sum()) / (2 * h)
 
 
-# %% 03.1: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+# %% 03.1: one thing is changed: `h` is missing
 
 
 def slopes(function, x, cotangent, h=1e-5):
@@ -247,7 +247,7 @@ def slopes(function, x, cotangent, h=1e-5):
     return result
 
 
-# %% 03.1: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+# %% 03.1: values are right
 
 
 def slopes(function, x, cotangent, h=1e-5):
@@ -445,7 +445,7 @@ def complex_slopes(function, x, cotangent, h=1e-20):
     return result
 
 
-# %% 03.2: only a part of the work is done, or done rightly: one slice, one branch, one turn of a
+# %% 03.2: the others are treated in another way, or not at all: one slice, branch, sign, border or
 
 
 def complex_slopes(function, x, cotangent, h=1e-20):
@@ -512,14 +512,14 @@ def is_kink(function, x, h=1e-3):
     return difference(h / 2) > 0.75 * difference(h) and difference(h / 2) > 0.1
 
 
-# %% 03.3: slope 0 to the left, slope 1 to the right
+# %% 03.3: it says False of every function
 
 
 def is_kink(function, x, h=1e-3):
     return False
 
 
-# %% 03.3: a kink far away does no harm
+# %% 03.3: it says True of every function
 
 
 def is_kink(function, x, h=1e-3):
@@ -672,28 +672,28 @@ def is_kink(function, x, h=1e-3):
     return abs(a - b) > 1e-6
 
 
-# %% 03.3: a kink far away does no harm
+# %% 03.3: it says True of every function
 
 
 def is_kink(function, x, h=1e-3):
     return True
 
 
-# %% 03.3: slope 0 to the left, slope 1 to the right
+# %% 03.3: it says False of every function
 
 
 def is_kink(function, x, h=1e-3):
     return False
 
 
-# %% 03.3: a smooth curve that bends strongly; with half the step the difference halves
+# %% 03.3: it looks to one side of x only, and a kink is a difference between two sides
 
 
 def is_kink(function, x, h=1e-3):
     return function(x) == 0
 
 
-# %% 03.3: slope 0 to the left, slope 1 to the right
+# %% 03.3: it says False of every function
 
 
 def is_kink(function, x, h=1e-3):
@@ -810,7 +810,7 @@ def is_kink(function, x, h=1e-3):
     return right - left
 
 
-# %% 03.3: slope 0 to the left, slope 1 to the right
+# %% 03.3: True and False are the wrong way round
 
 
 def is_kink(function, x, h=1e-3):
@@ -1247,7 +1247,7 @@ class Softmax(Op):
         return (self.y * (g - s),)
 
 
-# %% 03.4: a constant factor is wrong: a division or a multiplication is missing, or is one too many
+# %% 03.4: one thing is changed: a part counts half, twice or with the wrong sign
 
 
 class Softmax(Op):
@@ -1311,6 +1311,19 @@ class Softmax(Op):
         self.result = self.y * (g - s)
 
 
+# %% 03.4: one thing is changed: `g` is missing
+class Softmax(Op):
+    samples = staticmethod(some_numbers)
+
+    def forward(self, xp, x):
+        e = xp.exp(x)
+        self.y = e / e.sum(axis=1, keepdims=True)
+        return self.y
+
+    def backward(self, xp, g):
+        return (-self.y * (g * self.y).sum(axis=1, keepdims=True),)
+
+
 # %% 03.5: exp of 800 is more than a float holds, and exp of -1600 is 0, whose logarithm is
 
 
@@ -1341,7 +1354,7 @@ class LogSumExp(Op):
         return (g[:, None] * self.e / self.e.sum(axis=1, keepdims=True),)
 
 
-# %% 03.5: an axis is lost
+# %% 03.5: g has one number for each ROW, and lines up with the columns
 
 
 class LogSumExp(Op):

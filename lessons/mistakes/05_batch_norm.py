@@ -620,6 +620,12 @@ def update_running(mean, var, x, momentum=0.1):
     return np.stack([mean, var])
 
 
+# %% 05.3: one thing is changed: `momentum` plays no part: a fixed number stands in its place
+def update_running(mean, var, x, momentum=0.1):
+    axes = tuple(range(x.ndim - 1))
+    return np.stack([0.9 * mean + 0.1 * x.mean(axes), 0.9 * var + 0.1 * x.var(axes, ddof=1)])
+
+
 # %% 05.4: the mean that batch norm takes off is forgotten
 
 
@@ -738,3 +744,8 @@ def short_gradient(g, n, std, gamma):
 
 def short_gradient(g, n, std, gamma):
     return gamma / std * (g - g.mean(axis=0) + n * (g * n).mean(axis=0))
+
+
+# %% 05.5: one thing is changed: something stands inside of mean that belongs outside
+def short_gradient(g, n, std, gamma):
+    return gamma / std * (g - g.mean(0) - (n * g * n).mean(0))

@@ -177,6 +177,15 @@ def average_kernel():
     """
 
 
+# %% 10.1: every thread does the work of all
+def average_kernel():
+    return """
+extern "C" __global__ void average(const float* a, const float* b, float* y, int n) {
+    for (int i = 0; i < n; ++i) y[i] = 0.5f * (a[i] + b[i]);
+}
+"""
+
+
 # %% 10.2: there is no barrier at all
 
 
@@ -1162,6 +1171,26 @@ def thrifty_kernel():
     """
 
 
+# %% 10.4: threads beyond n read what is not theirs: here nobody uses it, and a card may end the pr
+def thrifty_kernel():
+    return """
+extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    float mine = scores[i], sum = 0.0f;
+    int level = levels[i];
+    if (i >= n) return;
+    for (int j = 0; j < n; ++j) {
+        if (j == i) continue;
+        float z = mine - scores[j];
+        int other = levels[j];
+        float target = level > other ? 1.0f : level == other ? 0.5f : 0.0f;
+        sum += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
+    }
+    losses[i] = sum;
+}
+"""
+
+
 # %% 10.5: nothing goes through shared memory
 
 
@@ -1506,3 +1535,57 @@ def tiled_kernel():
         if (i < n) losses[i] = loss;
     }
     """
+
+
+# %% 10.5: threads beyond n read what is not theirs: here nobody uses it, and a card may end the pr
+def tiled_kernel():
+    return """
+extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+    __shared__ float s[256];
+    __shared__ int k[256];
+    int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+    float mine = i < n ? scores[i] : 0.0f, sum = 0.0f;
+    int level = i < n ? levels[i] : 0;
+    for (int start = 0; start < n; start += blockDim.x) {
+        s[t] = scores[start + t];
+        k[t] = levels[start + t];
+        __syncthreads();
+        for (int u = 0; u < blockDim.x && start + u < n; ++u) {
+            if (start + u == i) continue;
+            float z = mine - s[u];
+            float target = level > k[u] ? 1.0f : level == k[u] ? 0.5f : 0.0f;
+            sum += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
+        }
+        __syncthreads();
+    }
+    if (i < n) losses[i] = sum;
+}
+"""
+
+
+# %% 10.5: an index is wildly wrong, so that the memory there belongs to nobody
+def tiled_kernel():
+    return """
+extern "C" __global__ void pair_loss(const float* scores, const int* levels, float* losses, int n) {
+    __shared__ float s[32];
+    __shared__ int k[256];
+    int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+    float mine = i < n ? scores[i] : 0.0f, sum = 0.0f;
+    int level = i < n ? levels[i] : 0;
+    for (int start = 0; start < n; start += blockDim.x) {
+        if (start + t < n) {
+            s[t] = scores[start + t];
+            k[t] = levels[start + t];
+        }
+        __syncthreads();
+        for (int u = 0; u < blockDim.x && start + u < n; ++u) {
+            if (start + u == i) continue;
+            float z = mine - s[u];
+            float target = level > k[u] ? 1.0f : level == k[u] ? 0.5f : 0.0f;
+            sum += fmaxf(z, 0.0f) - z * target + log1pf(expf(-fabsf(z)));
+        }
+        __syncthreads();
+    }
+    if (i < n) losses[i] = sum;
+}
+"""
