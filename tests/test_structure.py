@@ -53,7 +53,7 @@ ENGINE = ("tensor", "ops", "nn", "optim", "gradcheck", "checks", "backend")
 BUDGETS = {  # code lines: no blanks, comments, docstrings
     "the tape": (("tensor",), 150),
     "the engine for readers": (ENGINE, 1455),
-    # 1100 in the design; ctypes is imported where there is a GPU only, a folded network is freed with its network: 3
+    # 1100 in the design; ctypes is imported where there is a GPU only, a folded network is freed with its own: 3
     "quicker ways, without the emulator": (("fast", "ways"), 1103),
     # 4400 in the design of issue 10. What its faults.md asked for is 750 lines more: BIWI, real data of any form,
     # pictures that are known again, locks, resuming elsewhere, a front door, weights to start from. Issue 11 added
