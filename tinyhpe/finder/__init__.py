@@ -42,8 +42,9 @@ def shipped_finder():
 def find_heads(photo):
     """Find the heads in a photo: upright or leaning ones, whose face is seen.
 
-    In a photo of a megapixel it must be about 24 pixels large, in larger photos 1/45 of the root of their pixels:
-    they are made smaller before they are looked at, so that time and memory are bounded.
+    In a photo of a megapixel, nine of ten faces of 40 pixels are found, two of three of 32, few below 28. Larger
+    photos are made smaller before they are looked at, so that time and memory are bounded: there, 40 pixels are
+    1/25 of the root of the photo's pixels.
 
     Args:
         photo: an image of PIL's, or an array (H, W, 3) uint8, RGB.
