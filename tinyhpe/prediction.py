@@ -114,7 +114,7 @@ def nothing_found(photo):
     """What is said of a photo without a head."""
     return (
         f"{name_of(photo)}: no head was found; give the face as box=x,y,width,height (the command: --box), "
-        f"or take the middle of the photo with box={MIDDLE}"
+        f'or take the middle of the photo with box="{MIDDLE}" (--box {MIDDLE})'
     )
 
 
