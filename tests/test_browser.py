@@ -13,7 +13,7 @@ from tinyhpe.heads import render_head
 COMMANDS = [  # 60 heads are two chunks: for two workers, where they can be started
     "train --heads 60 --input-size 32 --epochs 2 --batch-size 16 --out run",
     "render 1 --size 64 --out heads",
-    "predict heads --model run --out poses",
+    "predict heads/head00000.jpg --model run --out poses",
     "lesson 1",
     "doctor",
 ]
