@@ -93,7 +93,7 @@ def test_it_is_trained_evaluated_and_read_back_and_says_that_photos_have_no_dept
     monkeypatch.setattr("tinyhpe.evaluation.HEADS", 3)
     assert evaluate("rendered", methods.load_model(run), progress=False)["n"] == 3
     Image.new("RGB", (60, 60)).save(tmp_path / "photo.png")
-    assert main(["predict", str(tmp_path / "photo.png"), "--model", run, "--no-draw"]) == 2
+    assert main(["predict", str(tmp_path / "photo.png"), "--box", "middle", "--model", run, "--no-draw"]) == 2
     message = capsys.readouterr().err
     assert "photo.png: depth reads depth maps, and photos have none: evaluate it on rendered heads" in message
     with pytest.raises(InputError, match="photos have none"):

@@ -91,7 +91,7 @@ SHORT = ["--heads", "40", "--epochs", "4", "--input-size", "32", "--batch-size",
 WORK = {  # what takes seconds, and writes into the folder out/
     "render": ["render", "60", "--size", "32", "--out", "out/heads"],
     "train": ["train", *SHORT],
-    "predict": ["predict", "photos", "--out", "out/poses"],
+    "predict": ["predict", "photos", "--box", "middle", "--out", "out/poses"],
     "evaluate": ["evaluate", "--data", "rendered"],
     "reproduce": ["reproduce", "--quick", *SHORT],
 }
@@ -273,7 +273,7 @@ def test_no_name_of_a_file_can_command_the_terminal_or_begin_a_line_of_its_own(t
         Image.new("RGB", (64, 64)).save(tmp_path / name)
     except OSError:
         pytest.skip("this system allows no such name")
-    arguments = [*COMMAND, "predict", "--no-draw", name, name + "x"]
+    arguments = [*COMMAND, "predict", "--box", "middle", "--no-draw", name, name + "x"]
     ran = subprocess.run(arguments, cwd=tmp_path, capture_output=True, timeout=60)
     for stream in ran.stdout, ran.stderr:
         text = stream.decode("utf-8")
