@@ -96,7 +96,7 @@ def render_chunk(seed, places):
 
 
 def save(path, finder):
-    """Write the weights: matrices and convolutions in float16, which is half as much and loses nothing."""
+    """Write the weights: matrices and convolutions in float16, which is half as much."""
     arrays = finder.state_dict()
     narrow = {name: array.astype(np.float16) if array.ndim > 1 else array for name, array in arrays.items()}
     save_arrays(path, narrow, {"network": "finder"})
